@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keystone's content: service users and endpoints, the demo project and its two users."""
+
+from openstack.connection import Connection
+
+from novadocker.host.bootstrap import session
+from novadocker.host.services.model import Cloud
+
+# type: (name, port's name, path)
+CATALOGUE = {
+    "image": ("glance", "glance", ""),
+    "placement": ("placement", "placement", ""),
+    "network": ("neutron", "neutron", ""),
+    "compute": ("nova", "nova-api", "/v2.1"),
+}
+SERVICE_USERS = ("glance", "placement", "neutron", "nova")
+
+
+def fill(cloud: Cloud) -> bool:
+    """Make what is missing; say whether anything was."""
+    with session.administrator(cloud) as connection:
+        projects = {project.name: project for project in connection.identity.projects()}
+        users = {user.name: user for user in connection.identity.users()}
+        roles = {role.name: role for role in connection.identity.roles()}
+        changed = False
+        for name in ("service", session.PROJECT):
+            if name not in projects:
+                projects[name] = connection.identity.create_project(name=name, domain_id="default")
+                changed = True
+        wanted = {name: (cloud.secrets[f"{name}-user"], projects["service"]) for name in SERVICE_USERS}
+        wanted[session.MEMBER] = (cloud.secrets["member"], projects[session.PROJECT])
+        for name, (password, project) in wanted.items():
+            if name not in users:
+                users[name] = connection.identity.create_user(
+                    name=name, password=str(password), domain_id="default", default_project_id=project.id
+                )
+                changed = True
+        grants = [(user, "service", role) for user in SERVICE_USERS for role in ("service", "admin")]
+        grants += [(session.MEMBER, session.PROJECT, "member"), ("admin", session.PROJECT, "admin")]
+        held = {
+            (grant.user["id"], (grant.scope.get("project") or {}).get("id"), grant.role["id"])
+            for grant in connection.identity.role_assignments()
+            if grant.user
+        }
+        for user, project_name, role in grants:
+            project = projects[project_name]
+            if (users[user].id, project.id, roles[role].id) not in held:
+                connection.identity.assign_project_role_to_user(project, users[user], roles[role])
+                changed = True
+        return _catalogue(cloud, connection) or changed
+
+
+def _catalogue(cloud: Cloud, connection: Connection) -> bool:
+    services = {service.type: service for service in connection.identity.services()}
+    endpoints = {(point.service_id, point.interface): point for point in connection.identity.endpoints()}
+    changed = False
+    for kind, (name, port, path) in CATALOGUE.items():
+        if kind not in services:
+            services[kind] = connection.identity.create_service(type=kind, name=name)
+            changed = True
+        for interface in ("public", "internal"):
+            url, known = cloud.url(port, path), endpoints.get((services[kind].id, interface))
+            if known is None:
+                connection.identity.create_endpoint(
+                    service_id=services[kind].id, interface=interface, url=url, region_id=cloud.config.region
+                )
+            elif known.url != url:
+                connection.identity.update_endpoint(known, url=url)
+            changed = changed or known is None or known.url != url
+    return changed

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The schema of each service, made by the service's own program."""
+
+from collections.abc import Callable
+
+from novadocker import run
+from novadocker.host.bootstrap.databases import as_service_user, manage
+from novadocker.host.services.model import Cloud
+
+
+def keystone(cloud: Cloud) -> None:
+    """Tables, token keys, and the first administrator with the identity endpoint."""
+    settings = str(cloud.layout.etc / "keystone" / "keystone.conf")
+    program = (cloud.bin("keystone-manage"), "--config-file", settings)
+    owner = ("--keystone-user", cloud.config.user, "--keystone-group", cloud.config.user)
+    manage(cloud, *program, "db_sync", log="keystone-manage")
+    manage(cloud, *program, "fernet_setup", *owner, log="keystone-manage")
+    manage(cloud, *program, "credential_setup", *owner, log="keystone-manage")
+    address = cloud.url("keystone", "/v3")
+    manage(
+        cloud, *program, "bootstrap", "--bootstrap-region-id", cloud.config.region,
+        "--bootstrap-public-url", address, "--bootstrap-internal-url", address, "--bootstrap-admin-url", address,
+        log="keystone-manage", environment={"OS_BOOTSTRAP_PASSWORD": cloud.secrets["admin"]},
+    )  # fmt: skip
+
+
+def glance(cloud: Cloud) -> None:
+    """Tables."""
+    settings = str(cloud.layout.etc / "glance" / "glance-api.conf")
+    manage(cloud, cloud.bin("glance-manage"), "--config-file", settings, "db_sync", log="glance-manage")
+
+
+def placement(cloud: Cloud) -> None:
+    """Tables."""
+    settings = str(cloud.layout.etc / "placement" / "placement.conf")
+    manage(cloud, cloud.bin("placement-manage"), "--config-file", settings, "db", "sync", log="placement-manage")
+
+
+def neutron(cloud: Cloud) -> None:
+    """Tables."""
+    settings = str(cloud.layout.etc / "neutron" / "neutron.conf")
+    program = (cloud.bin("neutron-db-manage"), "--config-file", settings, "--subproject", "neutron")
+    manage(cloud, *program, "upgrade", "heads", log="neutron-db-manage")
+
+
+def nova(cloud: Cloud) -> None:
+    """Tables of the API and of both cells, and the two cells' mappings."""
+    settings = str(cloud.layout.etc / "nova" / "nova.conf")
+    program = (cloud.bin("nova-manage"), "--config-file", settings)
+    manage(cloud, *program, "api_db", "sync", log="nova-manage")
+    manage(
+        cloud, *program, "cell_v2", "map_cell0", "--database_connection", cell0_connection(cloud), log="nova-manage"
+    )
+    manage(cloud, *program, "db", "sync", log="nova-manage")
+    cells = run.run(as_service_user(cloud, *program, "cell_v2", "list_cells"), seconds=120, directory=cloud.layout.run)
+    if "cell1" not in cells.out:
+        manage(cloud, *program, "cell_v2", "create_cell", "--name", "cell1", log="nova-manage")
+
+
+def cell0_connection(cloud: Cloud) -> str:
+    """Cell 0's address as a template: Nova fills in its own password, which so is on no command line."""
+    return "{scheme}://{username}:{password}@{hostname}/nova_cell0?{query}"
+
+
+def discover_hosts(cloud: Cloud) -> None:
+    """Map nova-compute hosts that are new to the cell."""
+    settings = str(cloud.layout.etc / "nova" / "nova.conf")
+    manage(
+        cloud, cloud.bin("nova-manage"), "--config-file", settings, "cell_v2", "discover_hosts", log="nova-manage"
+    )
+
+
+# Which databases a schema step fills.
+STEPS: dict[str, tuple[tuple[str, ...], Callable[[Cloud], None]]] = {
+    "keystone": (("keystone",), keystone),
+    "neutron": (("neutron",), neutron),
+    "nova": (("nova_api", "nova_cell0", "nova"), nova),
+    "glance": (("glance",), glance),
+    "placement": (("placement",), placement),
+}

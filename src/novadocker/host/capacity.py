@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""One machine's capacity, counted once: which share each of the two hypervisors may hand out."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from novadocker.errors import NovaDockerError
+from novadocker.host.machine import Machine
+
+# What the control plane, the daemons and the kernel keep for themselves.
+OWN_MEMORY_MB = 4096
+OWN_DISK_GB = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one provider reports: Nova offers total minus reserved (times the overcommit ratio)."""
+
+    vcpus: int
+    reserved_vcpus: int
+    memory_mb: int
+    reserved_memory_mb: int
+    disk_gb: int
+    reserved_disk_gb: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The two shares; their offers add up to no more than the machine has."""
+
+    libvirt: Share
+    docker: Share
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, to be remembered."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Split":
+        """From what `to_dict` gave."""
+        return cls(libvirt=Share(**values["libvirt"]), docker=Share(**values["docker"]))
+
+
+def split(machine: Machine) -> Split:
+    """Divide the machine: half of what the cloud itself does not need to each hypervisor.
+
+    Both report the whole machine as their total, because Placement lets no single server ask for more than the
+    total (`max_unit`): a flavor of as many vCPUs as the machine has fits either. What the other one may use is
+    reserved.
+
+    :raises NovaDockerError: if the machine is too small to be divided.
+    """
+    if machine.cpus < 2:
+        raise NovaDockerError("Two hypervisors need two processors.", facts=f"This machine has {machine.cpus}.")
+    own_memory = min(OWN_MEMORY_MB, machine.memory_mb // 2)
+    memory = machine.memory_mb - own_memory
+    disk = machine.disk_free_gb - OWN_DISK_GB
+    if disk < 4:
+        raise NovaDockerError(
+            "There is too little room for the cloud's servers.",
+            facts=f"{machine.disk_free_gb} GiB are free, {OWN_DISK_GB + 4} are needed.",
+            hint="Free some, or choose another --root.",
+        )
+    docker_cpus = (machine.cpus + 1) // 2
+    return Split(
+        docker=_share(machine, cpus=docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2),
+        libvirt=_share(machine, cpus=machine.cpus - docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2),
+    )
+
+
+def _share(machine: Machine, *, cpus: int, memory_mb: int, disk_gb: int) -> Share:
+    return Share(
+        vcpus=machine.cpus, reserved_vcpus=machine.cpus - cpus,
+        memory_mb=machine.memory_mb, reserved_memory_mb=machine.memory_mb - memory_mb,
+        disk_gb=machine.disk_gb, reserved_disk_gb=machine.disk_gb - disk_gb,
+    )  # fmt: skip
+
+
+def overbooked(offers: dict[str, list[int]], machine: Machine) -> list[str]:
+    """Name the resources of which the providers together offer more than the machine has.
+
+    :param offers: for VCPU, MEMORY_MB and DISK_GB, each provider's total minus reserved.
+    """
+    has = {"VCPU": machine.cpus, "MEMORY_MB": machine.memory_mb, "DISK_GB": machine.disk_gb}
+    return [
+        f"{name}: {' + '.join(map(str, offered))} offered, the machine has {has[name]}"
+        for name, offered in offers.items()
+        if sum(offered) > has[name]
+    ]

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Control groups: every process of the cloud is in one below `/<cloud>`, and so can be found and ended."""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from novadocker import poll
+from novadocker.errors import NovaDockerError
+
+# In the order of preference for following processes: the unified hierarchy ends a whole group at once
+# (cgroup.kill, kernel 5.14), the others have no side effects on those within.
+_V1_FOLLOWERS = ("pids", "freezer", "cpuacct")
+
+
+@dataclass(frozen=True)
+class Hierarchies:
+    """Where control groups are mounted; `follow` is the one that tells our processes from others."""
+
+    mounts: tuple[Path, ...]
+    follow: Path
+
+
+def hierarchies() -> Hierarchies:
+    """Find the mounted hierarchies.
+
+    :raises NovaDockerError: if there is none in which we may make a group: dockerd could not work either.
+    """
+    unified, first_version = [], []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        kind, mount = after.split()[0], Path(before.split()[4])
+        if kind == "cgroup2":
+            unified.append(mount)
+        elif kind == "cgroup":
+            first_version.append(mount)
+    followers = [*unified, *(mount for name in _V1_FOLLOWERS for mount in first_version if mount.name == name)]
+    for mount in followers:
+        if os.access(mount, os.W_OK) and not os.statvfs(mount).f_flag & os.ST_RDONLY:
+            return Hierarchies(mounts=tuple(dict.fromkeys(unified + first_version)), follow=mount)
+    raise NovaDockerError(
+        "There are no control groups to write to on this machine.",
+        facts="neither cgroup2 nor the pids, freezer or cpuacct hierarchy is mounted writable",
+        hint="Mount them (in a container: run it privileged, with --cgroupns=host or its own writable cgroup2).",
+    )
+
+
+def members(group: Path) -> set[int]:
+    """The processes in `group` and below."""
+    found: set[int] = set()
+    for folder in [group, *(path for path in group.rglob("*") if path.is_dir())] if group.is_dir() else []:
+        try:
+            found.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
+        except (FileNotFoundError, OSError):
+            continue  # it went, or is a threaded group: nothing in it to name
+    return found
+
+
+def kill(mounted: Hierarchies, *, name: str, seconds: float = 10) -> int:
+    """End every process in the groups `name` of all hierarchies, at once; returns how many there were.
+
+    :raises novadocker.poll.NotInTime: if some are still there after `seconds` (a process in uninterruptible sleep).
+    """
+    groups = [mount / name for mount in mounted.mounts if (mount / name).is_dir()]
+    mine = os.getpid()
+
+    def left() -> set[int]:
+        return {pid for group in groups for pid in members(group) if pid != mine}
+
+    count = len(left())
+
+    def still_there() -> str | None:
+        remaining = left()
+        for group in groups:
+            if (group / "cgroup.kill").exists():
+                (group / "cgroup.kill").write_text("1")
+        for pid in remaining:
+            _signal(pid, signal.SIGKILL)
+        return f"processes {sorted(remaining)}" if remaining else None
+
+    poll.until(still_there, why=f"The end of the processes of {name}", seconds=seconds, pause=0.02)
+    return count
+
+
+def remove(mounted: Hierarchies, *, name: str) -> bool:
+    """Remove the (empty) groups `name` of all hierarchies; say whether there were any."""
+    removed = False
+    for mount in mounted.mounts:
+        group = mount / name
+        if not group.is_dir():
+            continue
+        for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+            folder.rmdir()
+        group.rmdir()
+        removed = True
+    return removed
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return

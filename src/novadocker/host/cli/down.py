@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`nova-docker down`."""
+
+import os
+
+import click
+
+from novadocker.errors import NovaDockerError
+from novadocker.host import lock, teardown
+from novadocker.host.cli import progress
+from novadocker.host.config import HostConfig
+
+
+@click.command(epilog="Example: nova-docker down --keep-data", short_help="Take the cloud away.")
+@click.option("--keep-data", is_flag=True, help="Keep databases, images and disks: `up` brings the servers back.")
+@click.pass_obj
+def down(config: HostConfig, keep_data: bool) -> None:
+    """Stop everything of the cloud and remove it from this machine; nothing of it is left."""
+    if os.geteuid() != 0:
+        raise NovaDockerError("This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo.")
+    shown = progress.Progress(verbose=True)
+    try:
+        with lock.held(config.root):
+            teardown.take_down(config, keep_data=keep_data, listener=shown)
+    finally:
+        shown.close()
+    what = "stopped, its data kept" if keep_data else "gone"
+    click.echo(f"The cloud {config.name} is {what} ({shown.elapsed:.1f} s).", err=True)

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""nova-docker: one machine, a cloud with two hypervisors."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from novadocker import __version__
+from novadocker.errors import NovaDockerError
+from novadocker.host.cli import down, progress, up
+from novadocker.host.config import DEFAULT_NAME, HostConfig
+
+_EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not understood."
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nova-docker")
+@click.option("--name", default=DEFAULT_NAME, envvar="NOVA_DOCKER_NAME", show_default=True, help="The cloud's name.")
+@click.option(
+    "--root", type=click.Path(path_type=Path), envvar="NOVA_DOCKER_ROOT", help="What lasts. [/var/lib/NAME]",
+)
+@click.option("--run-dir", type=click.Path(path_type=Path), help="What a reboot may lose. [/run/NAME]")
+@click.pass_context
+def cli(context: click.Context, name: str, root: Path | None, run_dir: Path | None) -> None:
+    """Turn this machine into an OpenStack cloud that runs containers and VMs side by side."""
+    context.obj = HostConfig(
+        name=name, root=root or Path("/var/lib") / name, run_dir=run_dir or Path("/run") / name
+    )
+
+
+cli.add_command(up.up)
+cli.add_command(down.down)
+
+
+def main() -> None:
+    """Run the command line; errors of ours are told as text, without a traceback."""
+    os.umask(0o022)
+    try:
+        cli.main(standalone_mode=False)
+    except NovaDockerError as error:
+        progress.explain(error)
+        sys.exit(1)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)

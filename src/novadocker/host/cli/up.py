@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`nova-docker up`."""
+
+import os
+
+import click
+
+from novadocker.errors import NovaDockerError
+from novadocker.host import apply, cloud, lock
+from novadocker.host.cli import progress
+from novadocker.host.config import HostConfig
+
+
+@click.command(
+    epilog="Example: nova-docker up && openstack --os-cloud nova-docker hypervisor list", short_help="Bring the cloud up."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the steps that had nothing to do, too.")
+@click.pass_obj
+def up(config: HostConfig, verbose: bool) -> None:
+    """Bring the cloud up, or put right what is not well.
+
+    Run it as often as you like: it looks at every service and changes only what is not as it should be.
+    """
+    if os.geteuid() != 0:
+        raise NovaDockerError("This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo.")
+    shown = progress.Progress(verbose=verbose)
+    try:
+        with lock.held(config.root):
+            described = cloud.describe(config)
+            changed = apply.Applier(described).bring_up(shown)
+    finally:
+        shown.close()
+    if changed:
+        click.echo(f"The cloud {config.name} is up ({shown.elapsed:.0f} s).", err=True)
+    else:
+        click.echo(
+            f"The cloud {config.name} is up; {shown.checked} things looked at, nothing to do ({shown.elapsed:.1f} s).",
+            err=True,
+        )

@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the user may choose about the cloud; every field has a default that works."""
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from novadocker.errors import NovaDockerError
+
+DEFAULT_NAME = "nova-docker"
+
+# The ports people know these programs by; `up` moves one that another program holds, and remembers where to.
+USUAL_PORTS = {
+    "keystone": 5000,
+    "glance": 9292,
+    "placement": 8778,
+    "nova-api": 8774,
+    "nova-metadata": 8775,
+    "neutron": 9696,
+    "rabbitmq": 25671,
+    "rabbitmq-dist": 25672,
+    "epmd": 24369,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostConfig:
+    """One cloud on this machine: its name, its folders, its networks.
+
+    `root` holds all that lasts, `run_dir` all that a reboot may lose.
+    """
+
+    name: str = DEFAULT_NAME
+    root: Path = Path("/var/lib/nova-docker")
+    run_dir: Path = Path("/run/nova-docker")
+    region: str = "RegionOne"
+    user: str = "nova-docker"
+    external_cidr: str = "172.24.4.0/24"
+    private_cidr: str = "10.20.0.0/24"
+    integration_bridge: str = "ndk-int"
+    external_bridge: str = "ndk-ex"
+    ports: dict[str, int] = field(default_factory=lambda: dict(USUAL_PORTS))
+
+    @property
+    def external_gateway(self) -> str:
+        """The host's own address on the external network, which its router uses as the next hop."""
+        return str(next(ipaddress.ip_network(self.external_cidr).hosts()))
+
+    @property
+    def external_prefix(self) -> int:
+        """The length of the external network's prefix, in bits."""
+        return ipaddress.ip_network(self.external_cidr).prefixlen
+
+
+def check(config: HostConfig) -> None:
+    """Refuse a configuration that cannot work, naming every problem at once.
+
+    :raises NovaDockerError: with one line per problem in its facts.
+    """
+    problems = []
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", config.name):
+        problems.append(f"name: small letters, digits and hyphens, at most 31, a letter first; got {config.name!r}")
+    for label, path in (("root", config.root), ("run_dir", config.run_dir)):
+        if not path.is_absolute() or path == Path("/"):
+            problems.append(f"{label}: an absolute path other than /; got {path}")
+    if config.run_dir == config.root or config.run_dir in config.root.parents or config.root in config.run_dir.parents:
+        problems.append(f"run_dir: outside of root; got {config.run_dir} and {config.root}")
+    # A unix socket's path holds 107 bytes (unix(7)); libvirt's monitor sockets are our longest.
+    if len(str(config.run_dir)) > 40:
+        problems.append(f"run_dir: at most 40 characters, for the sockets in it; got {len(str(config.run_dir))}")
+    if problems:
+        raise NovaDockerError("The configuration cannot work.", facts="\n".join(problems))

@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The composer's one speaker of netlink: the external bridge's address, and interfaces left to remove."""
+
+import socket
+from collections.abc import Iterable
+
+from pyroute2 import IPRoute
+
+
+def give_address(name: str, *, address: str, prefix: int, mtu: int) -> bool:
+    """Set the interface up with this IPv4 address and MTU (bytes); say whether anything changed."""
+    with IPRoute() as netlink:
+        index = netlink.link_lookup(ifname=name)[0]
+        link = netlink.get_links(index)[0]
+        held = {found.get_attr("IFA_LOCAL") for found in netlink.get_addr(index=index, family=socket.AF_INET)}
+        changed = False
+        if link["state"] != "up" or link.get_attr("IFLA_MTU") != mtu:
+            netlink.link("set", index=index, state="up", mtu=mtu)
+            changed = True
+        if address not in held:
+            netlink.addr("add", index=index, address=address, prefixlen=prefix, family=socket.AF_INET)
+            changed = True
+        return changed
+
+
+def remove(names: Iterable[str], *, alias_prefix: str) -> list[str]:
+    """Remove the interfaces with these names, and those whose alias says that they are the cloud's."""
+    wanted = set(names)
+    removed = []
+    with IPRoute() as netlink:
+        for link in netlink.get_links():
+            name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS") or ""
+            if name not in wanted and not alias.startswith(alias_prefix):
+                continue
+            # The other end of a pair may have taken this one with it.
+            if netlink.link_lookup(ifname=name):
+                netlink.link("del", index=link["index"])
+                removed.append(name)
+    return removed

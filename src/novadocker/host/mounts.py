@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Mounts and loop devices below the cloud's folders: the only ones that are ours."""
+
+from pathlib import Path
+
+from novadocker import run
+
+
+def below(folder: Path) -> list[Path]:
+    """Mount points at or below `folder`, deepest and newest first."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        # Spaces and the like are written as octal numbers (proc_pid_mountinfo(5)).
+        path = Path(line.split()[4].encode().decode("unicode_escape"))
+        if path == folder or folder in path.parents:
+            found.append(path)
+    return sorted(reversed(found), key=lambda path: len(path.parts), reverse=True)
+
+
+def is_mounted(folder: Path) -> bool:
+    """Whether something is mounted on `folder` itself."""
+    return folder in below(folder)
+
+
+def unmount_below(folder: Path) -> int:
+    """Unmount all at or below `folder`; returns how many. What is busy goes from sight now and for good later."""
+    points = below(folder)
+    for point in points:
+        if run.run(["umount", point], check=False).code != 0:
+            run.run(["umount", "--lazy", point])
+    return len(points)
+
+
+def loops_on(folder: Path) -> list[str]:
+    """Loop devices whose file lies (or lay) below `folder`."""
+    found = []
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        file = Path(backing.read_text().strip().removesuffix(" (deleted)"))
+        if folder in file.parents:
+            found.append(f"/dev/{backing.parent.parent.name}")
+    return found
+
+
+def detach_loops(folder: Path) -> int:
+    """Detach the loop devices on files below `folder`; returns how many there were."""
+    devices = loops_on(folder)
+    for device in devices:
+        run.run(["losetup", "--detach", device], check=False)
+    return len(devices)

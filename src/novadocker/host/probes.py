@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ask a service whether it is ready. A probe answers with what is missing, or None."""
+
+import http.client
+import socket
+from urllib.parse import urlsplit
+
+from novadocker import run
+from novadocker.host.services.model import Command, Http, Probe, Running, Socket, Tcp
+
+_PATIENCE = 5.0
+
+
+def missing(probe: Probe) -> str | None:
+    """What keeps the probed service from being ready; None if nothing does."""
+    match probe:
+        case Http(url=url):
+            return _http(url)
+        case Socket(path=path):
+            return _connect(socket.AF_UNIX, str(path))
+        case Tcp(port=port):
+            return _connect(socket.AF_INET, ("127.0.0.1", port))
+        case Command(words=words):
+            done = run.run(words, check=False, seconds=_PATIENCE)
+            return None if done.code == 0 else f"`{' '.join(words)}` says: {(done.err or done.out).strip()[-300:]}"
+        case Running():
+            return None
+
+
+def _http(url: str) -> str | None:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
+    try:
+        connection.request("GET", parts.path or "/")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"{url}: {error}"
+    finally:
+        connection.close()
+    return None if status < 500 else f"{url} answers with status {status}"
+
+
+def _connect(family: int, address: str | tuple[str, int]) -> str | None:
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
+        try:
+            client.connect(address)
+        except OSError as error:
+            return f"{address}: {error.strerror or error}"
+    return None

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Turn declarations into files: the services' own, the script that starts each, and the supervisor's."""
+
+import hashlib
+import shlex
+
+from novadocker.host.services.model import Cloud, ConfigFile, Service
+
+_BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
+    """The shell script that enters the service's control group, its namespaces and user, and becomes its program.
+
+    Passwords are in no script: programs read them from their own files.
+    """
+    lines = ["#!/bin/sh", "# Written by nova-docker; starts one service. The supervisor runs it as root.", "set -e"]
+    enter = f"echo $$ > {shlex.quote(group)}/cgroup.procs"
+    if service.mounts:
+        again = f'exec unshare --mount --propagation {service.mounts} -- /bin/sh "$0" inside'
+        lines += ['if [ "${1:-}" != inside ]; then', f"    {enter}", f"    {again}", "fi"]
+    else:
+        lines.append(enter)
+    lines += service.prepare
+    environment = {"PATH": _BASE_PATH, "LC_ALL": "C.UTF-8", **service.environment}
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    command = shlex.join(service.command)
+    if service.user:
+        command = f"setpriv --reuid={service.user} --regid={service.user} --init-groups --no-new-privs -- {command}"
+    lines.append(f"exec {command}")
+    return ConfigFile(path=cloud.layout.etc / "start" / service.name, content="\n".join(lines) + "\n", mode=0o700)
+
+
+def supervisor_file(cloud: Cloud, services: dict[str, Service]) -> ConfigFile:
+    """supervisord's configuration: every service a program that is restarted when it ends unasked."""
+    layout = cloud.layout
+    parts = [
+        "[unix_http_server]",
+        f"file = {layout.supervisor_socket}",
+        "chmod = 0700",
+        "[supervisord]",
+        "nodaemon = true",
+        "silent = true",
+        f"logfile = {layout.logs / 'supervisor.log'}",
+        "logfile_maxbytes = 10MB",
+        "logfile_backups = 1",
+        f"pidfile = {layout.run / 'supervisor.pid'}",
+        "identifier = " + cloud.config.name,
+        "minfds = 16384",
+        "minprocs = 4096",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    for service in services.values():
+        parts += [
+            f"[program:{service.name}]",
+            f"command = /bin/sh {layout.etc / 'start' / service.name}",
+            f"directory = {layout.run}",
+            "autostart = false",
+            "autorestart = true",
+            "startsecs = 1",
+            "startretries = 8",
+            f"stopsignal = {service.stop_signal}",
+            f"stopwaitsecs = {service.stop_seconds}",
+            "killasgroup = true",
+            "redirect_stderr = true",
+            f"stdout_logfile = {layout.logs / service.name}.log",
+            "stdout_logfile_maxbytes = 20MB",
+            "stdout_logfile_backups = 2",
+        ]
+    return ConfigFile(path=layout.etc / "supervisord.conf", content="\n".join(parts) + "\n")
+
+
+def fingerprint(service: Service, script: ConfigFile) -> str:
+    """A digest of all that a running service was started with; another one means that it must start anew."""
+    digest = hashlib.sha256(script.content.encode())
+    for file in service.files:
+        digest.update(f"\0{file.path}\0{file.mode}\0".encode())
+        digest.update(file.content.encode())
+    return digest.hexdigest()

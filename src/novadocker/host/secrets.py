@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Passwords of the cloud: made once, kept in one file of mode 0600, shown nowhere."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from novadocker import files
+from novadocker.errors import NovaDockerError
+
+NAMES = (
+    "admin", "member", "keystone-db", "glance-db", "placement-db", "neutron-db", "nova-db", "rabbitmq",
+    "erlang-cookie", "glance-user", "placement-user", "neutron-user", "nova-user", "metadata-proxy",
+)  # fmt: skip
+
+
+class Secret(str):
+    """Text whose `repr` is stars, so that a log or traceback does not tell it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The cloud's passwords by name (see `NAMES`)."""
+
+    values: dict[str, Secret]
+
+    def __getitem__(self, name: str) -> Secret:
+        return self.values[name]
+
+
+def load_or_make(path: Path) -> Secrets:
+    """Read the passwords from `path`, making those that are missing.
+
+    :raises NovaDockerError: if the file is there and cannot be read as what we wrote.
+    """
+    known: dict[str, str] = {}
+    if path.exists():
+        try:
+            known = json.loads(path.read_text())
+        except ValueError as error:
+            raise NovaDockerError(
+                f"The file of passwords {path} is damaged.", facts=str(error),
+                hint="Put it back from a copy, or remove the cloud with `nova-docker down` and start anew.",
+            ) from error  # fmt: skip
+    values = {name: known.get(name) or secrets.token_hex(20) for name in NAMES}
+    if values != known:
+        files.write(path, json.dumps(values, indent=1) + "\n", mode=0o600)
+    return Secrets({name: Secret(value) for name, value in values.items()})

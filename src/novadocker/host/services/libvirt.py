@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""libvirtd and virtlogd: private ones, in a mount namespace where the system's folders are their own."""
+
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service, Socket
+
+# What libvirt 9 finds by fixed path. Each is covered by a folder of ours, for these two processes and QEMU alone.
+COVERED = {
+    "/etc/libvirt": "etc/libvirt",
+    "/var/lib/libvirt": "data/libvirt",
+    "/var/cache/libvirt": "data/libvirt-cache",
+    "/var/log/libvirt": "log/libvirt",
+}
+
+
+def _covers(cloud: Cloud) -> tuple[str, ...]:
+    layout = cloud.layout
+    lines = ["mkdir -p /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /run/libvirt"]
+    lines += [f"mount --bind {layout.root / ours} {theirs}" for theirs, ours in COVERED.items()]
+    lines.append(f"mount --bind {layout.run / 'libvirt'} /run/libvirt")
+    # libvirt would put domains into /machine of the host's cgroups: without them they stay in ours.
+    lines.append("umount -l /sys/fs/cgroup 2>/dev/null || true")
+    if not cloud.kvm:
+        # libvirt probes a device that exists but does not work for 10 s at every start of a domain.
+        lines.append("if [ -e /dev/kvm ]; then mount --bind /dev/null /dev/kvm; fi")
+    return tuple(lines)
+
+
+def virtlogd(cloud: Cloud) -> Service:
+    """The keeper of the VMs' console logs."""
+    layout = cloud.layout
+    return Service(
+        name="virtlogd",
+        command=("/usr/sbin/virtlogd", "-f", "/etc/libvirt/virtlogd.conf", "-p", "/run/libvirt/virtlogd.pid"),
+        mounts="slave",
+        prepare=_covers(cloud),
+        files=(ConfigFile(path=layout.etc / "libvirt" / "virtlogd.conf", content="log_level = 3\n"),),
+        folders=_folders(cloud),
+        ready=Socket(layout.run / "libvirt" / "virtlogd-sock"),
+    )
+
+
+def libvirtd(cloud: Cloud) -> Service:
+    """The daemon of the VM hypervisor."""
+    layout = cloud.layout
+    etc = layout.etc / "libvirt"
+    return Service(
+        name="libvirtd",
+        needs=("virtlogd",),
+        command=("/usr/sbin/libvirtd", "-f", "/etc/libvirt/libvirtd.conf", "-p", "/run/libvirt/libvirtd.pid"),
+        mounts="slave",
+        prepare=_covers(cloud),
+        files=(
+            ConfigFile(
+                path=etc / "libvirtd.conf",
+                content='unix_sock_dir = "/run/libvirt"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n'
+                "log_level = 3\n",
+            ),
+            ConfigFile(
+                path=etc / "qemu.conf",
+                content='stdio_handler = "logd"\nsecurity_driver = "none"\ncgroup_controllers = []\n'
+                'namespaces = []\nuser = "libvirt-qemu"\ngroup = "kvm"\nremember_owner = 0\n',
+            ),
+        ),
+        folders=_folders(cloud),
+        ready=Socket(layout.libvirt_socket),
+        outlives=("qemu-system-x86_64",),
+    )
+
+
+def _folders(cloud: Cloud) -> tuple[Folder, ...]:
+    layout = cloud.layout
+    return (
+        *(Folder(path=layout.root / ours, mode=0o755) for ours in COVERED.values()),
+        Folder(path=layout.run / "libvirt", mode=0o755),
+    )

@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Nova: its two APIs, conductor, scheduler, and the two nova-compute services of the machine."""
+
+from pathlib import Path
+
+from novadocker.host.capacity import Share
+from novadocker.host.services import shared
+from novadocker.host.services.ini import Sections, ini
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service
+
+FILTERS = (
+    "ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter",
+    "ServerGroupAffinityFilter", "ImageKindFilter",
+)  # fmt: skip
+
+
+def _settings(cloud: Cloud) -> Sections:
+    ports, layout = cloud.config.ports, cloud.layout
+    return {
+        "DEFAULT": {
+            **shared.default_section(cloud),
+            "transport_url": shared.transport_url(cloud),
+            "my_ip": "127.0.0.1",
+            "state_path": str(layout.data / "nova"),
+            "allow_resize_to_same_host": True,
+            "resume_guests_state_on_host_boot": True,
+            # How long SIGTERM may take (the defaults add up to 180 s).
+            "graceful_shutdown_timeout": 8,
+            "manager_shutdown_timeout": 5,
+            "vif_plugging_timeout": 25,
+            "vif_plugging_is_fatal": True,
+            "enabled_apis": "osapi_compute,metadata",
+        },
+        "api": {"auth_strategy": "keystone", "max_limit": 1000},
+        "wsgi": {"api_paste_config": str(cloud.venv / "etc" / "nova" / "api-paste.ini")},
+        "api_database": shared.database_section(cloud, "nova_api", user="nova"),
+        "database": shared.database_section(cloud, "nova", user="nova"),
+        **shared.token_sections(cloud, "nova"),
+        **shared.messaging_sections(cloud),
+        "placement": shared.auth_section(cloud, "placement"),
+        "glance": {"api_servers": cloud.url("glance"), "num_retries": 2},
+        "neutron": {
+            **shared.auth_section(cloud, "neutron"),
+            "service_metadata_proxy": True,
+            "metadata_proxy_shared_secret": cloud.secrets["metadata-proxy"],
+            "ovs_bridge": cloud.config.integration_bridge,
+            "http_retries": 3,
+        },
+        "conductor": {"workers": 1},
+        "scheduler": {"workers": 1, "max_attempts": 3, "discover_hosts_in_cells_interval": -1},
+        "filter_scheduler": {
+            "available_filters": "nova.scheduler.filters.all_filters",
+            "enabled_filters": FILTERS,
+            # A weigher would otherwise prefer one machine's one half to the other; the filter has decided before.
+            "track_instance_changes": False,
+        },
+        "oslo_concurrency": {"lock_path": str(layout.run / "nova")},
+        "os_brick": {"lock_path": str(layout.run / "nova-compute" / "os-brick")},
+        "vnc": {"enabled": False},
+        "quota": {
+            "instances": 200, "cores": 400, "ram": 1024 * 1024, "server_groups": 50, "server_group_members": 50,
+            "metadata_items": 128, "injected_files": 10,
+        },
+        "metadata_listen": {},
+        "service_ports": {"metadata": ports["nova-metadata"]},
+    }  # fmt: skip
+
+
+def _shared_file(cloud: Cloud) -> ConfigFile:
+    sections = {name: options for name, options in _settings(cloud).items() if options and name != "service_ports"}
+    text = ini(sections).replace(
+        "available_filters = nova.scheduler.filters.all_filters\n",
+        "available_filters = nova.scheduler.filters.all_filters\n"
+        "available_filters = novadocker.scheduler.image_kind.ImageKindFilter\n",
+    )
+    return ConfigFile(path=cloud.layout.etc / "nova" / "nova.conf", content=text)
+
+
+def _folders(cloud: Cloud) -> tuple[Folder, ...]:
+    return (Folder(path=cloud.layout.data / "nova"), Folder(path=cloud.layout.run / "nova"))
+
+
+def _environment(cloud: Cloud) -> dict[str, str]:
+    return {"OS_NOVA_CONFIG_DIR": str(cloud.layout.etc / "nova")}
+
+
+def _paste(cloud: Cloud) -> ConfigFile:
+    source = cloud.venv / "etc" / "nova" / "api-paste.ini"
+    # Nova's WSGI entry looks for it beside nova.conf, whatever [wsgi] says (nova/api/openstack/wsgi_app.py).
+    content = source.read_text() if source.is_file() else ""
+    return ConfigFile(path=cloud.layout.etc / "nova" / "api-paste.ini", content=content, mode=0o644)
+
+
+def nova_api(cloud: Cloud) -> Service:
+    """The compute API."""
+    common = shared.api(
+        cloud, name="nova-api", application="nova.wsgi.osapi_compute:application", environment=_environment(cloud),
+        needs=("nova-schema", "identity", "rabbitmq"), threads=16,
+    )  # fmt: skip
+    return Service(**common, files=(_shared_file(cloud), _paste(cloud)), folders=_folders(cloud))  # type: ignore[arg-type]
+
+
+def nova_metadata(cloud: Cloud) -> Service:
+    """The metadata API behind 169.254.169.254."""
+    common = shared.api(
+        cloud, name="nova-metadata", application="nova.wsgi.metadata:application", environment=_environment(cloud),
+        needs=("nova-schema", "identity", "rabbitmq"), threads=8,
+    )  # fmt: skip
+    return Service(**common, files=(_shared_file(cloud), _paste(cloud)), folders=_folders(cloud))  # type: ignore[arg-type]
+
+
+def _worker(cloud: Cloud, name: str) -> Service:
+    return Service(
+        name=name,
+        needs=("nova-schema", "identity", "rabbitmq"),
+        user=cloud.config.user,
+        command=(cloud.bin(name), "--config-file", str(cloud.layout.etc / "nova" / "nova.conf")),
+        files=(_shared_file(cloud),),
+        folders=_folders(cloud),
+        ready=Running(),
+        stop_seconds=15,
+    )
+
+
+def conductor(cloud: Cloud) -> Service:
+    """The one that speaks to the database for the computes."""
+    return _worker(cloud, "nova-conductor")
+
+
+def scheduler(cloud: Cloud) -> Service:
+    """The one that chooses the host."""
+    return _worker(cloud, "nova-scheduler")
+
+
+def _reserved(share: Share) -> dict[str, int]:
+    return {
+        "reserved_host_cpus": share.reserved_vcpus,
+        "reserved_host_memory_mb": share.reserved_memory_mb,
+        "reserved_host_disk_mb": share.reserved_disk_gb * 1024,
+    }
+
+
+def _compute(
+    cloud: Cloud, *, name: str, host: str, share: Share, needs: tuple[str, ...], overlay: Sections
+) -> Service:
+    layout = cloud.layout
+    settings = layout.etc / name / f"{name}.conf"
+    main = layout.etc / "nova" / "nova.conf"
+    helper = f"{cloud.bin('privsep-helper')} --config-file {main} --config-file {settings}"
+    default = {
+        "host": host,
+        "state_path": str(layout.data / name),
+        **_reserved(share),
+        "initial_cpu_allocation_ratio": 8.0,
+        "initial_ram_allocation_ratio": 1.0,
+        "initial_disk_allocation_ratio": 1.0,
+        **overlay.get("DEFAULT", {}),
+    }
+    sections: Sections = {
+        "DEFAULT": default,
+        **{section: options for section, options in overlay.items() if section != "DEFAULT"},
+        "oslo_concurrency": {"lock_path": str(layout.run / name)},
+        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.ovs_socket}"},
+        **{
+            section: {"helper_command": helper}
+            for section in ("vif_plug_ovs_privileged", "nova_sys_admin", "privsep_osbrick")
+        },
+    }
+    return Service(
+        name=name,
+        needs=("nova-conductor", "placement", "glance", "neutron", *needs),
+        command=(cloud.bin("nova-compute"), "--config-file", str(main), "--config-file", str(settings)),
+        environment={"PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
+        files=(_shared_file(cloud), ConfigFile(path=settings, content=ini(sections))),
+        folders=(
+            Folder(path=layout.data / name, mode=0o755), Folder(path=layout.run / name),
+            Folder(path=layout.run / "nova-compute"), Folder(path=layout.run / "nova-compute" / "os-brick"),
+        ),
+        ready=Running(),
+        stop_seconds=15,
+    )  # fmt: skip
+
+
+def compute_libvirt(cloud: Cloud) -> Service:
+    """nova-compute with VMs."""
+    kind = "kvm" if cloud.kvm else "qemu"
+    return _compute(
+        cloud,
+        name="nova-libvirt",
+        host=cloud.hostname,
+        share=cloud.split.libvirt,
+        needs=("libvirtd", "ovn-controller"),
+        overlay={
+            "DEFAULT": {"compute_driver": "libvirt.LibvirtDriver"},
+            "libvirt": {
+                "virt_type": kind,
+                "connection_uri": f"qemu+unix:///system?socket={cloud.layout.libvirt_socket}",
+                "images_type": "qcow2",
+                "cpu_mode": "host-model" if cloud.kvm else "none",
+            },
+        },
+    )
+
+
+def compute_docker(cloud: Cloud) -> Service:
+    """nova-compute with containers: the article's overlay file over the shared nova.conf."""
+    return _compute(
+        cloud,
+        name="nova-docker",
+        host=cloud.docker_host,
+        share=cloud.split.docker,
+        needs=("dockerd", "ovn-controller"),
+        overlay={
+            "DEFAULT": {"compute_driver": "novadocker.virt.docker.DockerDriver"},
+            "docker": {
+                "host": f"unix://{cloud.layout.docker_socket}",
+                "binding_host": cloud.hostname,
+                "network_backend": "ovn",
+                "cgroup_parent": f"/{cloud.config.name}/servers",
+            },
+        },
+    )
+
+
+__all__ = ["Path", "compute_docker", "compute_libvirt", "conductor", "nova_api", "nova_metadata", "scheduler"]

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where everything of a cloud lies, and the few facts it keeps between runs."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from novadocker import files
+from novadocker.host.config import HostConfig
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and files of one cloud. Nothing of ours lies anywhere else."""
+
+    root: Path
+    run: Path
+
+    @classmethod
+    def of(cls, config: HostConfig) -> "Layout":
+        """The layout of the cloud `config` describes."""
+        return cls(root=config.root, run=config.run_dir)
+
+    @property
+    def etc(self) -> Path:
+        """Rendered configuration, a folder per program."""
+        return self.root / "etc"
+
+    @property
+    def data(self) -> Path:
+        """Databases, images, disks: what `down --keep-data` keeps."""
+        return self.root / "data"
+
+    @property
+    def logs(self) -> Path:
+        """One log a service."""
+        return self.root / "log"
+
+    @property
+    def images(self) -> Path:
+        """Demo images built from Debian packages."""
+        return self.root / "images"
+
+    @property
+    def secrets_file(self) -> Path:
+        """The passwords."""
+        return self.data / "secrets.json"
+
+    @property
+    def memory_file(self) -> Path:
+        """What `Memory` holds."""
+        return self.data / "state.json"
+
+    @property
+    def mysql_socket(self) -> Path:
+        """MariaDB's only way in."""
+        return self.run / "mariadb" / "mariadb.sock"
+
+    @property
+    def ovs_socket(self) -> Path:
+        """The chassis' Open_vSwitch database."""
+        return self.run / "ovs" / "db.sock"
+
+    @property
+    def ovn_nb_socket(self) -> Path:
+        """OVN's northbound database."""
+        return self.run / "ovn" / "ovnnb_db.sock"
+
+    @property
+    def ovn_sb_socket(self) -> Path:
+        """OVN's southbound database."""
+        return self.run / "ovn" / "ovnsb_db.sock"
+
+    @property
+    def docker_socket(self) -> Path:
+        """The private dockerd's API."""
+        return self.run / "docker" / "docker.sock"
+
+    @property
+    def libvirt_socket(self) -> Path:
+        """The private libvirtd's API."""
+        return self.run / "libvirt" / "libvirt-sock"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """Where supervisord listens."""
+        return self.run / "supervisor.sock"
+
+    @property
+    def started(self) -> Path:
+        """What each running service was started with; see `apply`."""
+        return self.run / "started"
+
+
+@dataclass
+class Memory:
+    """Facts decided once and kept, so that a second `up` decides alike.
+
+    :ivar hostname: the chassis' and libvirt service's host name at the first `up` (Nova forbids renaming).
+    :ivar ports: where each server listens.
+    :ivar capacity: the split of the machine, see `capacity`.
+    :ivar done: first-time work that is complete, by name.
+    :ivar forwarding_before: value of net.ipv4.ip_forward that `down` puts back.
+    """
+
+    hostname: str = ""
+    ports: dict[str, int] = field(default_factory=dict)
+    capacity: dict[str, Any] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    forwarding_before: str = ""
+    kvm: bool | None = None
+
+
+def recall(layout: Layout) -> Memory:
+    """Read what is remembered of the cloud; of a cloud that never was, nothing is."""
+    if not layout.memory_file.is_file():
+        return Memory()
+    return Memory(**json.loads(layout.memory_file.read_text()))
+
+
+def remember(layout: Layout, memory: Memory) -> None:
+    """Keep `memory` for the next run."""
+    files.write(layout.memory_file, json.dumps(asdict(memory), indent=1) + "\n", mode=0o600)

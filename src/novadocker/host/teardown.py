@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Take a cloud away: processes first, then what they leave in the kernel, then the files.
+
+Nothing here asks a service: any of them may be dead, or half made. What is ours is told by where it lies (our
+folders, our control group), by our mark (rules, interface aliases) and by our switch's own database.
+"""
+
+import hashlib
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+
+from novadocker import run
+from novadocker.host import cgroups, links, mounts, state, uplink
+from novadocker.host.config import HostConfig
+from novadocker.host.state import Layout
+from novadocker.host.steps import Listener, Step, carry_out
+
+# Told to end rather than killed when their data is kept; first those that would restart or report the others' end.
+_KILLED_FIRST = ("supervisor", "nova-docker", "nova-libvirt")
+_CONTAINERD_SOCKETS = Path("/run/containerd/s")
+
+
+def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int:
+    """Remove the cloud; returns how many steps found something to remove. Twice is harmless."""
+    layout, memory = Layout.of(config), state.recall(Layout.of(config))
+    mounted = cgroups.hierarchies()
+    ports = _switch_ports(layout)
+    containers = _container_ids(layout)
+    steps = [
+        Step(name="servers and services", act=lambda: _end_processes(config, mounted, gently=keep_data)),
+        Step(
+            name="firewall and forwarding", needs=("servers and services",),
+            act=lambda: uplink.close_way(config, forwarding_before=memory.forwarding_before),
+        ),
+        Step(
+            name="interfaces", needs=("servers and services",),
+            act=lambda: bool(links.remove(ports, alias_prefix=f"{config.name}:")),
+        ),
+        Step(name="mounts", needs=("servers and services",), act=lambda: _unmount(layout)),
+        Step(name="control groups", needs=("servers and services",), act=lambda: cgroups.remove(mounted, name=config.name)),
+        Step(
+            name="files", needs=("mounts", "interfaces", "firewall and forwarding", "control groups"),
+            act=lambda: _remove_files(layout, containers, keep_data=keep_data),
+        ),
+    ]  # fmt: skip
+    return carry_out(steps, listener=listener)
+
+
+def _end_processes(config: HostConfig, mounted: cgroups.Hierarchies, *, gently: bool) -> bool:
+    group = mounted.follow / config.name
+    ended = 0
+    for name in _KILLED_FIRST:
+        ended += cgroups.kill(mounted, name=f"{config.name}/{name}")
+    if gently:
+        processes = []
+        for pid in cgroups.members(group) | _members_everywhere(mounted, config.name):
+            try:
+                processes.append(psutil.Process(pid))
+                processes[-1].send_signal(signal.SIGTERM)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(processes, timeout=12)
+        ended += len(processes)
+    return bool(ended + cgroups.kill(mounted, name=config.name))
+
+
+def _members_everywhere(mounted: cgroups.Hierarchies, name: str) -> set[int]:
+    return {pid for mount in mounted.mounts for pid in cgroups.members(mount / name)}
+
+
+def _switch_ports(layout: Layout) -> list[str]:
+    """The host's interfaces that are ports of our switch, from its database's file: its server may be gone."""
+    database = layout.data / "ovs" / "conf.db"
+    if not database.exists():
+        return []
+    query = ["Open_vSwitch", {"op": "select", "table": "Interface", "where": [], "columns": ["name", "type"]}]
+    answer = run.run(["ovsdb-tool", "query", database, json.dumps(query)], check=False)
+    if answer.code != 0:
+        return []
+    # The switch's own kinds (internal, patch, geneve) go with its process.
+    return [row["name"] for row in json.loads(answer.out)[0]["rows"] if row["type"] in ("", "system")]
+
+
+def _container_ids(layout: Layout) -> list[str]:
+    folder = layout.data / "docker" / "storage"
+    return [path.name for path in folder.glob("*/containers/*")] + [path.name for path in folder.glob("containers/*")]
+
+
+def _unmount(layout: Layout) -> bool:
+    count = mounts.unmount_below(layout.run) + mounts.unmount_below(layout.root)
+    return bool(count + mounts.detach_loops(layout.root))
+
+
+def _remove_files(layout: Layout, containers: list[str], *, keep_data: bool) -> bool:
+    # containerd 1.6 puts its shims' sockets into this folder wherever its own state lies; the name is a digest of
+    # its address, dockerd's namespace and the container (runtime/v2/shim/util_unix.go, SocketAddress).
+    address = layout.run / "containerd" / "containerd.sock"
+    for container in containers:
+        digest = hashlib.sha256(f"{address}/moby/{container}".encode()).hexdigest()
+        (_CONTAINERD_SOCKETS / digest).unlink(missing_ok=True)
+    for folder in (_CONTAINERD_SOCKETS, _CONTAINERD_SOCKETS.parent):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    doomed = [layout.run, layout.etc, layout.data / "ovs"] if keep_data else [layout.run, layout.root]
+    present = [folder for folder in doomed if folder.exists()]
+    for folder in present:
+        shutil.rmtree(folder)
+    return bool(present)

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one door to other programs: run a command, keep what it said, and say why it failed."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from novadocker.errors import NovaDockerError
+
+
+class CommandFailed(NovaDockerError):
+    """A program could not be started, did not end in time, or ended with another code than 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a program left: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    check: bool = True,
+    seconds: float = 120,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    directory: Path | None = None,
+    log: Path | None = None,
+    hint: str = "",
+) -> Finished:
+    """Run `command` to its end.
+
+    :param seconds: after which it is killed.
+    :param environment: added to this process's own.
+    :param log: a file that receives what the program writes, as it writes it; `out` and `err` are then empty.
+    :raises CommandFailed: if it cannot start, overruns, or (with `check`) ends with a code other than 0.
+    """
+    words = [str(word) for word in command]
+    shown = shlex.join(words)
+    env = {**os.environ, **(environment or {})}
+    try:
+        if log is not None:
+            with log.open("ab") as stream:
+                done = subprocess.run(
+                    words, env=env, cwd=directory, timeout=seconds, check=False, stdout=stream,
+                    stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            finished = Finished(code=done.returncode, out="", err="")
+        else:
+            text = subprocess.run(
+                words, env=env, cwd=directory, timeout=seconds, check=False, capture_output=True, text=True,
+                input=stdin if stdin is not None else "",
+            )  # fmt: skip
+            finished = Finished(code=text.returncode, out=text.stdout, err=text.stderr)
+    except FileNotFoundError as error:
+        raise CommandFailed(
+            f"The program {words[0]} is not on this machine.", facts=str(error), hint=hint or "Run packages/install."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(f"`{shown}` did not end within {seconds:.0f} s.", hint=hint) from error
+    if check and finished.code != 0:
+        said = last_words(log) if log is not None else (finished.err.strip() or finished.out.strip())
+        raise CommandFailed(f"`{shown}` ended with code {finished.code}.", facts=said[-2000:], hint=hint)
+    return finished
+
+
+def last_words(log: Path, *, lines: int = 5) -> str:
+    """The last lines of a log that say something, errors before the rest; empty if there is none."""
+    if not log.is_file():
+        return ""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - 65536))
+        said = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+    serious = [line for line in said if any(word in line for word in (" ERROR ", "CRITICAL", "[ERROR]", "|ERR|", "Error:"))]
+    return "\n".join((serious or said)[-lines:])
+
+
+def found(program: str) -> bool:
+    """Whether `program` is on the path."""
+    return shutil.which(program) is not None
+
+
+def spawn_detached(command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str]) -> int:
+    """Start a program in a session of its own that outlives this one; returns its pid."""
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [str(word) for word in command], env=dict(environment), stdin=subprocess.DEVNULL, stdout=stream,
+            stderr=subprocess.STDOUT, start_new_session=True, cwd="/",
+        )  # fmt: skip
+    return process.pid
