@@ -11,6 +11,13 @@ from novadocker import files
 from novadocker.host.config import HostConfig
 
 
+# Folders with fixed names that upstream programs make or need; parents first.
+TOUCHED = (
+    "/run/containerd", "/run/containerd/s", "/run/docker", "/run/docker/plugins", "/run/libvirt", "/run/netns",
+    "/run/mount", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/etc/docker",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Layout:
     """The folders and files of one cloud. Nothing of ours lies anywhere else."""
@@ -101,16 +108,21 @@ class Memory:
     :ivar hostname: the chassis' and libvirt service's host name at the first `up` (Nova forbids renaming).
     :ivar ports: where each server listens.
     :ivar capacity: the split of the machine, see `capacity`.
-    :ivar done: first-time work that is complete, by name.
+    :ivar kvm: whether KVM was found to work.
+    :ivar missing_before: those of `TOUCHED` that were not there before the first `up`.
     :ivar forwarding_before: value of net.ipv4.ip_forward that `down` puts back.
     """
 
     hostname: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     capacity: dict[str, Any] = field(default_factory=dict)
-    done: list[str] = field(default_factory=list)
     forwarding_before: str = ""
     kvm: bool | None = None
+    missing_before: list[str] | None = None
+
+    def outside(self) -> list[Path]:
+        """Folders outside of ours that were not there before the first `up`, parents first."""
+        return [Path(name) for name in self.missing_before or []]
 
 
 def recall(layout: Layout) -> Memory:

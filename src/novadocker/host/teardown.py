@@ -22,6 +22,8 @@ from novadocker.host.steps import Listener, Step, carry_out
 
 # Told to end rather than killed when their data is kept; first those that would restart or report the others' end.
 _KILLED_FIRST = ("supervisor", "nova-docker", "nova-libvirt")
+# The userspace datapath's own tap; its name is fixed, so it is ours only if no other switch runs.
+_USERSPACE_DATAPATH = "ovs-netdev"
 _CONTAINERD_SOCKETS = Path("/run/containerd/s")
 
 
@@ -30,6 +32,8 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
     layout, memory = Layout.of(config), state.recall(Layout.of(config))
     mounted = cgroups.hierarchies()
     ports = _switch_ports(layout)
+    if ports and not _other_switch(mounted.follow / config.name):
+        ports.append(_USERSPACE_DATAPATH)
     containers = _container_ids(layout)
     steps = [
         Step(name="servers and services", act=lambda: _end_processes(config, mounted, gently=keep_data)),
@@ -45,7 +49,7 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
         Step(name="control groups", needs=("servers and services",), act=lambda: cgroups.remove(mounted, name=config.name)),
         Step(
             name="files", needs=("mounts", "interfaces", "firewall and forwarding", "control groups"),
-            act=lambda: _remove_files(layout, containers, keep_data=keep_data),
+            act=lambda: _remove_files(layout, containers, memory.outside(), keep_data=keep_data),
         ),
     ]  # fmt: skip
     return carry_out(steps, listener=listener)
@@ -82,8 +86,14 @@ def _switch_ports(layout: Layout) -> list[str]:
     answer = run.run(["ovsdb-tool", "query", database, json.dumps(query)], check=False)
     if answer.code != 0:
         return []
-    # The switch's own kinds (internal, patch, geneve) go with its process.
-    return [row["name"] for row in json.loads(answer.out)[0]["rows"] if row["type"] in ("", "system")]
+    # Patch and tunnel ports are in the switch alone. Under the userspace datapath bridges are taps that outlive it.
+    rows = json.loads(answer.out)[0]["rows"]
+    return [row["name"] for row in rows if row["type"] in ("", "system", "internal", "tap")]
+
+
+def _other_switch(group: Path) -> bool:
+    ours = cgroups.members(group)
+    return any(process.pid not in ours for process in psutil.process_iter(["name"]) if process.info["name"] == "ovs-vswitchd")
 
 
 def _container_ids(layout: Layout) -> list[str]:
@@ -96,14 +106,14 @@ def _unmount(layout: Layout) -> bool:
     return bool(count + mounts.detach_loops(layout.root))
 
 
-def _remove_files(layout: Layout, containers: list[str], *, keep_data: bool) -> bool:
+def _remove_files(layout: Layout, containers: list[str], outside: list[Path], *, keep_data: bool) -> bool:
     # containerd 1.6 puts its shims' sockets into this folder wherever its own state lies; the name is a digest of
     # its address, dockerd's namespace and the container (runtime/v2/shim/util_unix.go, SocketAddress).
     address = layout.run / "containerd" / "containerd.sock"
     for container in containers:
         digest = hashlib.sha256(f"{address}/moby/{container}".encode()).hexdigest()
         (_CONTAINERD_SOCKETS / digest).unlink(missing_ok=True)
-    for folder in (_CONTAINERD_SOCKETS, _CONTAINERD_SOCKETS.parent):
+    for folder in reversed(outside):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     doomed = [layout.run, layout.etc, layout.data / "ovs"] if keep_data else [layout.run, layout.root]

@@ -91,9 +91,10 @@ class Tcp:
 
 @dataclass(frozen=True)
 class Command:
-    """Ready when the command ends with code 0."""
+    """Ready when the command ends with code 0 and, where `says` is given, writes just that."""
 
     words: tuple[str, ...]
+    says: str = ""
 
 
 @dataclass(frozen=True)

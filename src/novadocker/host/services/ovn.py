@@ -52,14 +52,18 @@ def northd(cloud: Cloud) -> Service:
 
 def controller(cloud: Cloud) -> Service:
     """The chassis."""
-    control = cloud.layout.run / "ovn" / "controller.ctl"
+    run = cloud.layout.run / "ovn"
     return Service(
         name="ovn-controller",
         needs=("ovn-sb", "chassis"),
         command=(
-            "/usr/bin/ovn-controller", f"unix:{cloud.layout.ovs_socket}", f"--unixctl={control}", "-vconsole:warn",
-            "-vsyslog:off",
+            "/usr/bin/ovn-controller", f"unix:{cloud.layout.ovs_socket}", f"--pidfile={run / 'ovn-controller.pid'}",
+            "--overwrite-pidfile", "-vconsole:warn", "-vsyslog:off",
         ),
         environment=environment(cloud),
-        ready=Command(("ovn-appctl", f"--target={control}", "connection-status")),
+        # OVN 23.03's controller names its control socket after its pid; the pid file leads there.
+        ready=Command(
+            ("env", f"OVN_RUNDIR={run}", "ovn-appctl", "--target=ovn-controller", "connection-status"),
+            says="connected",
+        ),
     )  # fmt: skip
