@@ -28,7 +28,7 @@ FILES = {
     "document start": "---\n# mine\n",
     "no clouds": "# mine\ncache:\n    expiration_time: 3600   # seconds\n",
     "clouds without an entry": "clouds:\nclient: {}\n",
-    "usual": "clouds:\n  # the lab\n  lab:\n    auth: {auth_url: 'http://lab'}   # a\n\n  other: {profile: x}\n",
+    "usual": "clouds:\n  # the lab\n  lab:\n    auth: {auth_url: 'lab'}   # a\n\n  other: {profile: x}\n",
     "odd indent and order": "cache: 1\nclouds:      # all\n      z: {a: 1}\n      a:\n        - 1\nlast: 2\n",
     "no newline at the end": "clouds:\n  lab: {profile: x}",
     "carriage returns": "clouds:\r\n  lab:\r\n    profile: x\r\n",
