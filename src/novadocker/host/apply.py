@@ -6,19 +6,19 @@ Each part looks at what is there before it acts, so a run after a crash at any p
 and a run on a healthy cloud changes nothing.
 """
 
+import os
 import pwd
-import shutil
 import time
 from pathlib import Path
 
 from novadocker import files, poll, run
 from novadocker.errors import NovaDockerError
-from novadocker.host import cgroups, probes, processes, render, state, uplink
+from novadocker.host import access, cgroups, clients, probes, processes, render, state, uplink
 from novadocker.host.bootstrap import computes, content, databases, identity, schemas, storage, switch
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service
 from novadocker.host.steps import Listener, Step, carry_out
-from novadocker.host.supervise.supervisord import Supervisord
+from novadocker.host.supervise.supervisord import Process, Supervisord
 
 
 class Applier:
@@ -33,7 +33,7 @@ class Applier:
             name: render.start_script(cloud, service, group=str(self._group(name)))
             for name, service in self._services.items()
         }
-        self._states = {}
+        self._states: dict[str, Process] = {}
 
     def bring_up(self, listener: Listener) -> int:
         """Carry out all steps; returns how many changed something.
@@ -82,6 +82,7 @@ class Applier:
                 name="content", act=lambda: content.fill(cloud),
                 needs=("nova-api", "neutron", "identity", "ovn-northd", "uplink"),
             ),
+            Step(name="clients", act=self._introduce_clients, needs=("identity",)),
         ]  # fmt: skip
 
     def _group(self, service: str) -> Path:
@@ -89,7 +90,6 @@ class Applier:
 
     def _write_files(self) -> bool:
         cloud = self._cloud
-        user = _identity(cloud.config.user)
         for folder in (cloud.layout.etc, cloud.layout.etc / "start", cloud.layout.logs, cloud.layout.run, cloud.layout.started):
             files.make_directory(folder)
         # A file or folder that several services declare belongs to the one that is not root: root reads it too.
@@ -104,14 +104,14 @@ class Applier:
             if isinstance(item, Folder):
                 changed = files.make_directory(path, mode=item.mode, uid=uid, gid=gid) or changed
             else:
-                files.make_directory(path.parent) if not path.parent.is_dir() else None
+                if not path.parent.is_dir():
+                    files.make_directory(path.parent)
                 changed = files.write(path, item.content, mode=item.mode, uid=uid, gid=gid) or changed
         for script in self._scripts.values():
             changed = files.write(script.path, script.content, mode=script.mode) or changed
         (self._hierarchies.follow / cloud.config.name).mkdir(exist_ok=True)
         for name in (*self._services, "supervisor"):
             self._group(name).mkdir(exist_ok=True)
-        assert user
         return changed
 
     def _start_supervisor(self) -> bool:
@@ -169,6 +169,17 @@ class Applier:
             words = run.last_words(log)
             raise NovaDockerError(error.summary, facts=f"{error.facts}\n{words}", hint=error.hint) from error
 
+    def _introduce_clients(self) -> bool:
+        """Add the cloud to the clouds.yaml of whoever runs `up`, and remember which file that was."""
+        layout = self._cloud.layout
+        memory = state.recall(layout)
+        file = Path(memory.clients_file) if memory.clients_file else None
+        if file is None:
+            file = clients.user_file(environment=os.environ, home=Path.home())
+            memory.clients_file = str(file)
+            state.remember(layout, memory)
+        return clients.write(file, access.accesses(self._cloud))
+
     def _schema(self, name: str) -> bool:
         """Create a service's schema unless an earlier run completed it and it is still there."""
         layout = self._cloud.layout
@@ -206,6 +217,3 @@ def _identity(user: str) -> tuple[int, int]:
             f"There is no user {user} on this machine.", hint="Run packages/install: it makes it."
         ) from error
     return entry.pw_uid, entry.pw_gid
-
-
-__all__ = ["Applier", "shutil", "state", "supervisor"]

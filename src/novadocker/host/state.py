@@ -108,6 +108,7 @@ class Memory:
     :ivar hostname: the chassis' and libvirt service's host name at the first `up` (Nova forbids renaming).
     :ivar ports: where each server listens.
     :ivar capacity: the split of the machine, see `capacity`.
+    :ivar clients_file: the clouds.yaml that holds our entries.
     :ivar kvm: whether KVM was found to work.
     :ivar missing_before: those of `TOUCHED` that were not there before the first `up`.
     :ivar forwarding_before: value of net.ipv4.ip_forward that `down` puts back.
@@ -118,6 +119,7 @@ class Memory:
     capacity: dict[str, Any] = field(default_factory=dict)
     forwarding_before: str = ""
     kvm: bool | None = None
+    clients_file: str = ""
     missing_before: list[str] | None = None
 
     def outside(self) -> list[Path]:

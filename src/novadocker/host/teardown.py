@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from novadocker import run
-from novadocker.host import cgroups, links, mounts, state, uplink
+from novadocker.host import cgroups, clients, links, mounts, state, uplink
 from novadocker.host.config import HostConfig
 from novadocker.host.state import Layout
 from novadocker.host.steps import Listener, Step, carry_out
@@ -45,10 +45,11 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
             name="interfaces", needs=("servers and services",),
             act=lambda: bool(links.remove(ports, alias_prefix=f"{config.name}:")),
         ),
+        Step(name="clients' entries", act=lambda: _forget_clients(config, memory)),
         Step(name="mounts", needs=("servers and services",), act=lambda: _unmount(layout)),
         Step(name="control groups", needs=("servers and services",), act=lambda: cgroups.remove(mounted, name=config.name)),
         Step(
-            name="files", needs=("mounts", "interfaces", "firewall and forwarding", "control groups"),
+            name="files", needs=("mounts", "interfaces", "firewall and forwarding", "control groups", "clients' entries"),
             act=lambda: _remove_files(layout, containers, memory.outside(), keep_data=keep_data),
         ),
     ]  # fmt: skip
@@ -94,6 +95,10 @@ def _switch_ports(layout: Layout) -> list[str]:
 def _other_switch(group: Path) -> bool:
     ours = cgroups.members(group)
     return any(process.pid not in ours for process in psutil.process_iter(["name"]) if process.info["name"] == "ovs-vswitchd")
+
+
+def _forget_clients(config: HostConfig, memory: state.Memory) -> bool:
+    return bool(memory.clients_file) and clients.remove(Path(memory.clients_file), name=config.name)
 
 
 def _container_ids(layout: Layout) -> list[str]:

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`nova-docker status`."""
+
+import json
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from novadocker.errors import NovaDockerError
+from novadocker.host import cloud, observe
+from novadocker.host.config import HostConfig
+
+
+@click.command(
+    epilog="Example: nova-docker status --json | jq .problems", short_help="Show how the cloud is.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.pass_obj
+def status(config: HostConfig, as_json: bool) -> None:
+    """Show services, agents, both hypervisors and their shares, servers and the last faults.
+
+    The exit code is 0 if all is well, 1 if something is not.
+    """
+    known = cloud.recall(config)
+    if known is None:
+        raise NovaDockerError(
+            f"There is no cloud {config.name} here.", facts=f"{config.root} holds none", hint="Run `nova-docker up`."
+        )
+    seen = observe.observe(known)
+    if as_json:
+        click.echo(json.dumps(seen.to_dict(), indent=1))
+    else:
+        _show(seen)
+    sys.exit(1 if seen.problems else 0)
+
+
+def _show(seen: observe.Observed) -> None:
+    console = Console(highlight=False)
+    services = Table("service", "state", "pid", "MiB", title=f"{seen.name}: services", title_justify="left", box=None)
+    for each in seen.services:
+        mark = "[green]●[/green]" if each.well else "[red]●[/red]"
+        services.add_row(f"{mark} {each.name}", each.state.lower(), str(each.pid or ""), str(each.memory_mb or ""))
+    services.add_row("[bold]together", "", "", str(sum(each.memory_mb for each in seen.services)))
+    console.print(services)
+    if seen.hypervisors:
+        shares = Table(
+            "hypervisor", "type", "state", "VCPU", "MEMORY_MB", "DISK_GB", title="\nhypervisors and their shares",
+            title_justify="left", box=None,
+        )  # fmt: skip
+        for each in seen.hypervisors:
+            share = seen.capacity.get(each["name"], {})
+            cells = [str(share.get(kind, "")) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")]
+            shares.add_row(each["name"], each["type"], each["state"], *cells)
+        shares.add_row("[dim]this machine", "", "", *(str(seen.machine[kind]) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")))
+        console.print(shares)
+    if seen.agents:
+        agents = Table("agent", "host", "alive", title="\nnetwork agents", title_justify="left", box=None)
+        for each in seen.agents:
+            agents.add_row(each["type"], each["host"], "yes" if each["alive"] else "[red]no[/red]")
+        console.print(agents)
+    if seen.servers:
+        servers = Table("kind", "status", "servers", title="\nservers", title_justify="left", box=None)
+        for each in seen.servers:
+            servers.add_row(each["kind"], each["status"], each["count"])
+        console.print(servers)
+    for each in seen.faults:
+        console.print(f"[red]fault[/red] {each['server']} ({each['id']}): {each['fault']}", soft_wrap=True)
+    console.print()
+    for problem in seen.problems:
+        console.print(f"[red]✗[/red] {problem}", soft_wrap=True)
+    if not seen.problems:
+        console.print("[green]✓[/green] All is well.")
