@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the driver claims to Nova, in one table: true only for what it really does."""
+
+TRAIT = "CUSTOM_HYPERVISOR_DOCKER"
+
+CAPABILITIES = {
+    "has_imagecache": False,
+    "supports_evacuate": False,
+    "supports_migrate_to_same_host": False,
+    "supports_attach_interface": True,
+    "supports_device_tagging": False,
+    "supports_tagged_attach_interface": False,
+    "supports_tagged_attach_volume": False,
+    "supports_extend_volume": False,
+    "supports_multiattach": False,
+    # Glance's signature check happens while the image is fetched, whoever fetches it.
+    "supports_trusted_certs": True,
+    "supports_pcpus": False,
+    "supports_accelerators": False,
+    "supports_remote_managed_ports": False,
+    # A docker-save archive is registered with disk_format=raw.
+    "supports_image_type_raw": True,
+}
+
+# What a process may do as root of its own container: what a web server or an sshd needs. Of Docker's own list
+# these are left out: MKNOD (no devices of its own), SETPCAP and SETFCAP (no-new-privileges makes them useless),
+# AUDIT_WRITE (the host's audit log is not the tenant's).
+PROCESS_CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SYS_CHROOT",
+)

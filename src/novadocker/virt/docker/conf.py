@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The [docker] options, and the plain values the rooms read them from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("docker", title="Docker driver", help="Servers that are Docker containers.")
+
+OPTIONS = [
+    cfg.StrOpt(
+        "host",
+        default="unix:///var/run/docker.sock",
+        help="The Docker daemon's address. A unix socket: the driver wires the network on the same machine.",
+    ),
+    cfg.StrOpt(
+        "binding_host",
+        default="",
+        help="The host name under which this machine's OVN chassis or Open vSwitch agent is known to Neutron. "
+        "Empty: the same as [DEFAULT] host. Set it where nova-compute for libvirt runs beside this one.",
+    ),
+    cfg.StrOpt(
+        "network_backend",
+        default="ovn",
+        choices=["ovn", "ovs"],
+        help="Who makes ports work: OVN, or Neutron's Open vSwitch agent. With ovn the driver starts a process "
+        "as soon as ovn-controller marks its port as installed, before Neutron's own event.",
+    ),
+    cfg.IntOpt(
+        "port_ready_timeout",
+        default=20,
+        min=1,
+        help="Seconds to wait for a server's ports to work before its boot fails with the cause.",
+    ),
+    cfg.StrOpt(
+        "cgroup_parent",
+        default="",
+        help="The control group below which containers are placed (cgroupfs driver only). Empty: Docker's own.",
+    ),
+    cfg.IntOpt("pids_limit", default=4096, min=16, help="The most processes and threads a server may have."),
+    cfg.IntOpt("api_timeout", default=60, min=5, help="Seconds to wait for one answer of the Docker daemon."),
+    cfg.BoolOpt(
+        "init",
+        default=True,
+        help="Run an init process (docker-init) as process 1, which passes signals on and reaps orphans. "
+        "Images whose own command is an init system are left alone.",
+    ),
+    cfg.FloatOpt(
+        "start_watch",
+        default=0.3,
+        min=0.0,
+        help="Seconds to watch a new server's process: one that fails within them makes the boot fail.",
+    ),
+    cfg.IntOpt(
+        "image_limit_gb",
+        default=64,
+        min=1,
+        help="The most disk space an image may take once unpacked, where the flavor's root disk sets no limit.",
+    ),
+]
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """Return the options for oslo.config's sample generator."""
+    return [(GROUP, OPTIONS)]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Make the options known to a configuration; any number of times."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the driver was told, as plain values."""
+
+    host: str
+    engine_url: str
+    binding_host: str
+    network_backend: str
+    port_ready_timeout: int
+    cgroup_parent: str
+    pids_limit: int
+    api_timeout: int
+    init: bool
+    start_watch: float
+    image_limit_bytes: int
+    ovsdb: str
+    instances_path: Path
+
+
+def settings(conf: Any) -> Settings:
+    """Read the options once, at start."""
+    return Settings(
+        host=conf.host,
+        engine_url=conf.docker.host,
+        binding_host=conf.docker.binding_host or conf.host,
+        network_backend=conf.docker.network_backend,
+        port_ready_timeout=conf.docker.port_ready_timeout,
+        cgroup_parent=conf.docker.cgroup_parent,
+        pids_limit=conf.docker.pids_limit,
+        api_timeout=conf.docker.api_timeout,
+        init=conf.docker.init,
+        start_watch=conf.docker.start_watch,
+        image_limit_bytes=conf.docker.image_limit_gb << 30,
+        ovsdb=conf.os_vif_ovs.ovsdb_connection,
+        instances_path=Path(conf.instances_path),
+    )

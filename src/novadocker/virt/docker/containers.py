@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A server's two containers: made, started, stopped, removed. Every step can be done again."""
+
+from oslo_log import log as logging
+
+from novadocker.virt.docker import names, power
+from novadocker.virt.docker.engine import Engine
+from novadocker.virt.docker.errors import Busy, EngineError, NotFound, ProcessFailed
+from novadocker.virt.docker.power import Container
+from novadocker.virt.docker.spec import ContainerSpec
+
+LOG = logging.getLogger(__name__)
+
+_REMOVE_ATTEMPTS = 5
+
+
+class Containers:
+    """The containers of this host's servers."""
+
+    def __init__(self, *, engine: Engine, host: str) -> None:
+        self._engine = engine
+        self._host = host
+
+    def workload(self, uuid: str) -> Container | None:
+        """Look at a server's workload; None when there is none, or it belongs to another nova-compute."""
+        return self._mine(names.container(uuid=uuid, role=names.WORKLOAD))
+
+    def workloads(self) -> list[Container]:
+        """Return the workloads of all this host's servers."""
+        return self._engine.list(host=self._host, role=names.WORKLOAD)
+
+    def sandbox(self, spec: ContainerSpec) -> int:
+        """Make the server's sandbox where there is none, and return its running process."""
+        if self._mine(spec.name) is None:
+            self._engine.create(spec)
+        return self.sandbox_restarted(spec.labels[names.LABEL_UUID])
+
+    def sandbox_restarted(self, uuid: str) -> int:
+        """Return the process that holds the server's network namespace, started again where it has ended."""
+        name = names.container(uuid=uuid, role=names.SANDBOX)
+        found = self._mine(name)
+        if found is not None and not found.running:
+            self._engine.start(name)
+            found = self._mine(name)
+        if found is None or not found.running:
+            raise ProcessFailed(
+                "The server's sandbox does not run.", facts=found.error if found else "It is gone."
+            )
+        return found.pid
+
+    def sandbox_pid(self, uuid: str) -> int | None:
+        """Return the process that holds the server's network namespace; None when none does."""
+        found = self._mine(names.container(uuid=uuid, role=names.SANDBOX))
+        return found.pid if found and found.running else None
+
+    def create(self, spec: ContainerSpec) -> None:
+        """Make the workload when there is none."""
+        if self._mine(spec.name) is None:
+            self._engine.create(spec)
+
+    def start(self, uuid: str) -> None:
+        """Start a server's process; one that runs, goes on, and a frozen one is freed.
+
+        :raises: ProcessFailed when its command cannot be run
+        """
+        name = names.container(uuid=uuid, role=names.WORKLOAD)
+        found = self._mine(name)
+        if found is not None and found.status == "paused":
+            self._engine.unpause(name)
+            return
+        try:
+            self._engine.start(name)
+        except (NotFound, Busy):
+            raise
+        except EngineError as error:
+            raise ProcessFailed(
+                "The server's command could not be started:", facts=_reason(error.facts)
+            ) from error
+
+    def watch(self, uuid: str, *, seconds: float) -> None:
+        """Look on as a process begins; raises ProcessFailed when it fails meanwhile, with its last words."""
+        name = names.container(uuid=uuid, role=names.WORKLOAD)
+        code = self._engine.wait(name, timeout=seconds) if seconds > 0 else None
+        if not code:
+            return
+        lines = self._engine.logs(name, limit=4096).decode(errors="replace").strip().splitlines()
+        found = self._engine.inspect(name)
+        end = power.epitaph(found) if found else f"ended with exit code {code}"
+        raise ProcessFailed(
+            f"The server's process {end}.", facts=f"Its last line: {lines[-1][:120]}" if lines else ""
+        )
+
+    def stop(self, uuid: str, *, grace: int) -> None:
+        """Stop a server's process, kindly for `grace` seconds; its namespace stays."""
+        name = names.container(uuid=uuid, role=names.WORKLOAD)
+        found = self._mine(name)
+        if found is None or not found.running:
+            return
+        if found.status == "paused":  # a frozen process hears no signal
+            self._engine.unpause(name)
+        if grace > 0:
+            self._engine.stop(name, grace=grace)
+        else:
+            self._engine.kill(name)
+            self._engine.wait(name, timeout=10)
+
+    def pause(self, uuid: str) -> None:
+        """Freeze a server's processes."""
+        self._engine.pause(names.container(uuid=uuid, role=names.WORKLOAD))
+
+    def unpause(self, uuid: str) -> None:
+        """Let a frozen server go on."""
+        self._engine.unpause(names.container(uuid=uuid, role=names.WORKLOAD))
+
+    def remove(self, uuid: str) -> None:
+        """Remove both containers; what is gone already is fine."""
+        for role in (names.WORKLOAD, names.SANDBOX):
+            name = names.container(uuid=uuid, role=role)
+            if self._mine(name) is not None:
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        for attempt in range(1, _REMOVE_ATTEMPTS + 1):
+            try:
+                self._engine.remove(name)
+            except (Busy, EngineError) as error:
+                # "removal … is already in progress", or "device or resource busy" while its last process dies:
+                # waiting for its end is what makes the next attempt different.
+                if attempt == _REMOVE_ATTEMPTS:
+                    raise
+                LOG.warning("Could not remove container %(name)s yet: %(why)s", {"name": name, "why": error})
+                try:
+                    self._engine.wait(name, timeout=2 * attempt)
+                except NotFound:
+                    return
+            else:
+                return
+
+    def _mine(self, name: str) -> Container | None:
+        found = self._engine.inspect(name)
+        return found if found and found.labels.get(names.LABEL_HOST) == self._host else None
+
+
+def _reason(text: str) -> str:
+    """Return the end of runc's long chain of causes, which is the one that says something."""
+    words = text.replace("\\n", " ").strip()
+    marker = "starting container process caused: "
+    return words.rpartition(marker)[2][:150] if marker in words else words[-150:]

@@ -1,0 +1,540 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's ComputeDriver: its arguments become our values, a room does the work, our errors become Nova's."""
+
+import functools
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import nova.conf
+from nova import context as nova_context
+from nova import exception, objects
+from nova.compute import power_state, vm_states
+from nova.image import glance
+from nova.network import neutron as nova_neutron
+from nova.virt import driver, hardware
+from nova.virt import event as virt_event
+from oslo_log import log as logging
+
+from novadocker.virt.docker import (
+    binding,
+    capabilities,
+    conf,
+    console,
+    facts,
+    faults,
+    files,
+    names,
+    power,
+    resources,
+    spec,
+    vif,
+)
+from novadocker.virt.docker.containers import Containers
+from novadocker.virt.docker.engine import DockerEngine, Engine
+from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
+from novadocker.virt.docker.events import Watcher
+from novadocker.virt.docker.images import Images
+from novadocker.virt.docker.netns import KernelNetlink, Netlink
+from novadocker.virt.docker.network import EventWait, Network
+from novadocker.virt.docker.neutron import NetworkService, Neutron
+from novadocker.virt.docker.ovsdb import IdlSwitchDB, SwitchDB
+from novadocker.virt.docker.plugging import OsVif, Plugging
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+conf.register(CONF)
+
+_TRANSITIONS = {
+    "started": virt_event.EVENT_LIFECYCLE_STARTED,
+    "stopped": virt_event.EVENT_LIFECYCLE_STOPPED,
+    "paused": virt_event.EVENT_LIFECYCLE_PAUSED,
+    "resumed": virt_event.EVENT_LIFECYCLE_RESUMED,
+}
+
+
+class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
+    """Servers are Docker containers."""
+
+    def __init__(
+        self,
+        virtapi: Any,
+        *,
+        engine: Engine | None = None,
+        netlink: Netlink | None = None,
+        switch: SwitchDB | None = None,
+        plugging: Plugging | None = None,
+        service: NetworkService | None = None,
+    ) -> None:
+        super().__init__(virtapi)
+        self.capabilities = {**driver.ComputeDriver.capabilities, **capabilities.CAPABILITIES}
+        plugging = plugging or OsVif()  # registers [os_vif_ovs], which the settings read
+        self._settings = conf.settings(CONF)
+        host = self._settings.host
+        self._engine = engine or DockerEngine(
+            url=self._settings.engine_url, timeout=self._settings.api_timeout
+        )
+        self._switch = switch or IdlSwitchDB(address=self._settings.ovsdb)
+        self._netlink = netlink or KernelNetlink()
+        self._containers = Containers(engine=self._engine, host=host)
+        self._images = Images(
+            engine=self._engine,
+            fetch=_fetch,
+            facts=self._facts,
+            spool=self._settings.instances_path / "_images",
+        )
+        self._network = Network(
+            netlink=self._netlink,
+            switch=self._switch,
+            plugging=plugging,
+            service=service or Neutron(functools.partial(nova_neutron.get_client, admin=True)),
+            owner=host,
+            wait_for_mark=self._settings.network_backend == "ovn",
+            ready_timeout=self._settings.port_ready_timeout,
+        )
+        self._watcher = Watcher(engine=self._engine, host=host, emit=self._emit, settled=_settled)
+        self._known_facts: facts.EngineFacts | None = None
+        self._disk_limit = False
+
+    # -- the host ---------------------------------------------------------------------------------------------
+
+    def init_host(self, host: str) -> None:
+        """Look at the daemon and the switch, and begin to follow events; raises when there is no daemon."""
+        with faults.translated(faults.failed):
+            found = self._known_facts = self._engine.facts()
+            network_api = getattr(getattr(self.virtapi, "_compute", None), "network_api", None)
+            if network_api is not None:
+                binding.redirect(
+                    network_api, nova_host=self._settings.host, binding_host=self._settings.binding_host
+                )
+            LOG.info(
+                "Docker %(version)s (API %(api)s), storage %(storage)s, control groups %(driver)s v%(cgroup)s",
+                {"version": found.version, "api": found.api_version, "storage": found.storage_driver,
+                 "driver": found.cgroup_driver, "cgroup": found.cgroup_version},
+            )  # fmt: skip
+            self._disk_limit = facts.disk_limit_supported(found, Path("/proc/self/mountinfo").read_text())
+            if not self._disk_limit:
+                LOG.warning(
+                    "Docker's storage driver %s cannot limit a container's disk here: flavors' root disks are not "
+                    "enforced. btrfs can, and overlay2 on an xfs mounted with pquota.", found.storage_driver,
+                )  # fmt: skip
+            if not found.user_namespaces:
+                LOG.warning(
+                    "dockerd runs without --userns-remap: root in a container is root's uid on this host"
+                )
+            self._images.sandbox()
+            servers = self.list_instance_uuids()
+        try:
+            self._network.sweep(servers)
+        except SwitchUnreachable as error:
+            LOG.warning("Starting without Open vSwitch: %s", error)
+        self._watcher.start()
+
+    def cleanup_host(self, host: str) -> None:
+        """Stop following events; the servers go on."""
+        self._watcher.stop()
+        self._switch.close()
+
+    def get_available_nodes(self, refresh: bool = False) -> list[str]:
+        """Return this host's one node: named as the service is, so that it differs from libvirt's beside it."""
+        return [self._settings.host]
+
+    def get_available_resource(self, nodename: str) -> dict[str, Any]:
+        """Return what the resource tracker keeps of this host."""
+        with faults.translated(faults.failed):
+            found = self._known_facts = self._engine.facts()
+        return resources.available(found, hostname=nodename, architecture=found.architecture)
+
+    def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:
+        """Write this host's inventory and trait into Placement's tree; what others put there stays."""
+        with faults.translated(faults.failed):
+            found = self._facts()
+        present = provider_tree.data(nodename)
+        reserved = {
+            "VCPU": CONF.reserved_host_cpus,
+            "MEMORY_MB": CONF.reserved_host_memory_mb,
+            "DISK_GB": self._get_reserved_host_disk_gb_from_config(),
+        }
+        ratios = self._get_allocation_ratios(present.inventory)
+        provider_tree.update_inventory(
+            nodename, resources.inventory(found, ratios=ratios, reserved=reserved, present=present.inventory)
+        )
+        provider_tree.update_traits(nodename, resources.traits(set(present.traits)))
+
+    def get_host_ip_addr(self) -> str:
+        """Return the address other hosts move servers from."""
+        return str(CONF.my_ip)
+
+    def get_host_uptime(self) -> str:
+        """Return the host's uptime in words."""
+        return resources.uptime()
+
+    def network_binding_host_id(self, context: Any, instance: Any) -> str:
+        """Return the name of this machine's chassis or agent, to which ports are bound."""
+        return self._settings.binding_host
+
+    def manages_network_binding_host_id(self) -> bool:
+        """Tell Nova not to bind ports to its own host name again, when that is another one."""
+        return self._settings.binding_host != self._settings.host
+
+    # -- looking ----------------------------------------------------------------------------------------------
+
+    def get_info(self, instance: Any, use_cache: bool = True) -> Any:
+        """Return a server's power state; raises InstanceNotFound when it has no container."""
+        with faults.translated(faults.failed):
+            found = self._containers.workload(instance.uuid)
+        if found is None:
+            raise exception.InstanceNotFound(instance_id=instance.uuid)
+        return hardware.InstanceInfo(state=int(power.state(found)), internal_id=found.id)
+
+    def list_instances(self) -> list[str]:
+        """Return the names of the servers here."""
+        with faults.translated(faults.failed):
+            return [one.labels.get(names.LABEL_NAME, one.name) for one in self._containers.workloads()]
+
+    def list_instance_uuids(self) -> list[str]:
+        """Return the ids of the servers here."""
+        with faults.translated(faults.failed):
+            return [one.labels[names.LABEL_UUID] for one in self._containers.workloads()]
+
+    def get_num_instances(self) -> int:
+        """Return how many servers are here."""
+        return len(self.list_instance_uuids())
+
+    def instance_exists(self, instance: Any) -> bool:
+        """Say whether a server is here."""
+        with faults.translated(faults.failed):
+            return self._containers.workload(instance.uuid) is not None
+
+    def get_console_output(self, context: Any, instance: Any) -> bytes:
+        """Return the end of what a server's process wrote, and how it ended."""
+        with faults.translated(faults.failed):
+            return console.output(self._engine, instance.uuid)
+
+    # -- a server's life --------------------------------------------------------------------------------------
+
+    def spawn(
+        self,
+        context: Any,
+        instance: Any,
+        image_meta: Any,
+        injected_files: Any,
+        admin_password: Any,
+        allocations: Any,
+        network_info: Any = None,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        accel_info: Any = None,
+    ) -> None:
+        """Make a server: its network first, then its process."""
+        refused = functools.partial(self._network.explain_refusal, context, host=self._settings.binding_host)
+        image_id = getattr(image_meta, "id", None) or instance.image_ref
+        with (
+            faults.building(instance, image_id, refused=refused),
+            self._watcher.operation(instance.uuid, ends_running=power_on),
+        ):
+            try:
+                self._build(context, instance, image_meta, network_info, block_device_info, power_on=power_on)
+            except Exception:
+                self._undo(instance, network_info)
+                raise
+
+    def destroy(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        """Remove a server, however much of it there is."""
+        self.cleanup(
+            context, instance, network_info, block_device_info, destroy_disks, destroy_secrets=destroy_secrets
+        )
+
+    def cleanup(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        migrate_data: Any = None,
+        destroy_vifs: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        """Remove a server's containers, ports and files; what is gone already is fine."""
+        with (
+            faults.translated(functools.partial(exception.InstanceTerminationFailure)),
+            self._watcher.operation(instance.uuid, ends_running=False),
+        ):
+            self._containers.remove(instance.uuid)
+            if destroy_vifs:
+                self._network.disconnect(instance, network_info or ())
+        if destroy_disks:
+            self.delete_instance_files(instance)
+
+    def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
+        """Stop a server's process, kindly for `timeout` seconds; its network stays."""
+        with (
+            faults.translated(exception.InstancePowerOffFailure),
+            self._watcher.operation(instance.uuid, ends_running=False),
+        ):
+            self._containers.stop(instance.uuid, grace=timeout)
+
+    def power_on(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        accel_info: Any = None,
+        share_info: Any = None,
+    ) -> None:
+        """Start a server's process, in its network as it was left or made anew; nothing is removed on failure."""
+        if not self.instance_exists(instance):
+            raise exception.InstanceNotFound(instance_id=instance.uuid)
+        with (
+            faults.translated(exception.InstancePowerOnFailure),
+            self._watcher.operation(instance.uuid, ends_running=True),
+        ):
+            self._run(context, instance, list(network_info or ()), wait=True)
+
+    def reboot(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        reboot_type: str,
+        block_device_info: Any = None,
+        bad_volumes_callback: Any = None,
+        accel_info: Any = None,
+        share_info: Any = None,
+    ) -> None:
+        """Restart a server: softly with time to stop, hard at once, making again what is missing."""
+        hard = reboot_type == "HARD"
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
+            self._containers.stop(instance.uuid, grace=0 if hard else CONF.shutdown_timeout)
+            if hard and self._containers.workload(instance.uuid) is None:
+                self._make(context, instance, objects.ImageMeta.from_instance(instance))
+            self._run(context, instance, list(network_info or ()), wait=True)
+
+    def pause(self, instance: Any) -> None:
+        """Freeze a server's processes."""
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=False):
+            self._containers.pause(instance.uuid)
+
+    def unpause(self, instance: Any) -> None:
+        """Let a frozen server go on."""
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
+            self._containers.unpause(instance.uuid)
+
+    def resume_state_on_host_boot(
+        self, context: Any, instance: Any, network_info: Any, share_info: Any, block_device_info: Any = None
+    ) -> None:
+        """Start a server that ran before the host went down."""
+        self.power_on(context, instance, network_info, block_device_info)
+
+    def poll_rebooting_instances(self, timeout: int, instances: Any) -> None:
+        """Do nothing: a reboot here ends by itself. (Nova calls this unguarded, and the base class raises.)"""
+
+    def delete_instance_files(self, instance: Any) -> bool:
+        """Remove what lies on disk for a server; says whether it is gone."""
+        place = self._files(instance)
+        shutil.rmtree(place, ignore_errors=True)
+        return not place.exists()
+
+    # -- ports ------------------------------------------------------------------------------------------------
+
+    def plug_vifs(self, instance: Any, network_info: Any) -> None:
+        """Plug a server's ports where they are not; those in use are not disturbed."""
+        with faults.translated(exception.VirtualInterfacePlugException):
+            self._network.plug(instance, network_info or (), pid=self._containers.sandbox_pid(instance.uuid))
+
+    def unplug_vifs(self, instance: Any, network_info: Any) -> None:
+        """Unplug a server's ports."""
+        with faults.translated(exception.VirtualInterfaceUnplugException):
+            self._network.disconnect(instance, network_info or ())
+
+    def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
+        """Give a server one more port, at once if it has a network namespace, else with its next start."""
+        with faults.translated(faults.failed):
+            pid = self._containers.sandbox_pid(instance.uuid)
+            if pid is None:
+                self._network.plug(instance, [vif], pid=None)
+            else:
+                self._network.attach(context, instance, vif, pid=pid)
+
+    def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
+        """Take a port away from a server; one that is gone already is fine."""
+        with faults.translated(faults.failed):
+            self._network.disconnect(instance, [vif])
+
+    # -- the steps --------------------------------------------------------------------------------------------
+
+    def _build(
+        self,
+        context: Any,
+        instance: Any,
+        image_meta: Any,
+        network_info: Any,
+        block_device_info: Any,
+        *,
+        power_on: bool,
+    ) -> None:
+        clock = _Phases()
+        if not instance.image_ref or driver.block_device_info_get_mapping(block_device_info):
+            raise ImageRejected("A container cannot start from a volume or with one yet.")
+        sandbox_pid = self._make(context, instance, image_meta)
+        clock.phase("containers")
+        # Nova allocates the ports meanwhile, in a thread; this is where it is waited for, and where it raises.
+        vifs = list(network_info or ())
+        clock.phase("ports")
+        self._network.connect(
+            context, instance, vifs, pid=sandbox_pid, events=self._events(instance) if power_on else None
+        )
+        files.write_network(self._files(instance), vif.plan(vifs), hostname=_hostname(instance))
+        clock.phase("network")
+        if power_on:
+            self._containers.start(instance.uuid)
+            self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
+            clock.phase("start")
+        LOG.info("Spawned: %s", clock, instance=instance)
+
+    def _make(self, context: Any, instance: Any, image_meta: Any) -> int:
+        """Make a server's containers and return the process that holds its network namespace."""
+        flavor, found = instance.flavor, self._facts()
+        image = self._images.ensure(
+            context,
+            instance.image_ref,
+            disk_limit=(flavor.root_gb << 30) or self._settings.image_limit_bytes,
+            trusted_certs=instance.trusted_certs,
+        )
+        server = spec.server(
+            uuid=instance.uuid,
+            name=instance.name,
+            host=self._settings.host,
+            hostname=_hostname(instance),
+            vcpus=flavor.vcpus,
+            memory_mb=flavor.memory_mb,
+            swap_mb=flavor.swap,
+            root_gb=flavor.root_gb,
+            command_line=image_meta.properties.get("os_command_line"),
+        )
+        if not (image.entrypoint or image.command or server.command):
+            raise ImageRejected("It says nothing to run: it has neither an ENTRYPOINT nor a CMD.")
+        ground = spec.Ground(
+            files=self._files(instance),
+            cpus=found.cpus,
+            pids=self._settings.pids_limit,
+            cgroup_parent=self._settings.cgroup_parent if found.cgroup_driver == "cgroupfs" else "",
+            init=self._settings.init,
+            disk_limit=self._disk_limit,
+        )
+        files.prepare(ground.files)
+        pid = self._containers.sandbox(spec.sandbox(server, image=self._images.sandbox(), ground=ground))
+        self._containers.create(spec.workload(server, image=image, ground=ground))
+        return pid
+
+    def _run(self, context: Any, instance: Any, vifs: list[Any], *, wait: bool) -> None:
+        """Start a server that has its containers, its network first."""
+        pid = self._containers.sandbox_restarted(instance.uuid)
+        self._network.connect(
+            context, instance, vifs, pid=pid, events=self._events(instance) if wait else None
+        )
+        files.prepare(self._files(instance))
+        files.write_network(self._files(instance), vif.plan(vifs), hostname=_hostname(instance))
+        self._containers.start(instance.uuid)
+
+    def _undo(self, instance: Any, network_info: Any) -> None:
+        try:
+            self._containers.remove(instance.uuid)
+            network_info = network_info if network_info is not None else []
+            network_info.wait(do_raise=False) if hasattr(network_info, "wait") else None
+            self._network.disconnect(instance, network_info)
+            self.delete_instance_files(instance)
+        except Exception:
+            LOG.exception("Could not clean up after the failed build; Nova tries again", instance=instance)
+
+    def _events(self, instance: Any) -> EventWait:
+        """Return Nova's wait for Neutron's events, ending as our error."""
+
+        @contextmanager
+        def waiting(wanted: list[tuple[str, str]]) -> Iterator[None]:
+            try:
+                with self.virtapi.wait_for_instance_event(
+                    instance, wanted, timeout=self._settings.port_ready_timeout, error_callback=_event_failed
+                ):
+                    yield
+            except exception.InstanceEventTimeout as error:
+                if CONF.vif_plugging_is_fatal:
+                    raise PortNotReady(
+                        f"Neutron did not report the server's ports as working within "
+                        f"{self._settings.port_ready_timeout} s.",
+                        hint=f"Is the network agent on '{self._settings.binding_host}' running?",
+                    ) from error
+                LOG.warning(
+                    "Going on although Neutron did not report the ports as working", instance=instance
+                )
+
+        def enter(wanted: list[tuple[str, str]]) -> AbstractContextManager[None]:
+            return waiting(wanted)
+
+        return enter
+
+    def _emit(self, uuid: str, change: str) -> None:
+        self.emit_event(virt_event.LifecycleEvent(uuid, _TRANSITIONS[change]))
+
+    def _facts(self) -> facts.EngineFacts:
+        if self._known_facts is None:
+            self._known_facts = self._engine.facts()
+        return self._known_facts
+
+    def _files(self, instance: Any) -> Path:
+        return self._settings.instances_path / str(instance.uuid)
+
+
+class _Phases:
+    """How long the steps of a build took."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._told: list[str] = []
+
+    def phase(self, name: str) -> None:
+        now = time.monotonic()
+        self._told.append(f"{name} {now - self._last:.2f} s")
+        self._last = now
+
+    def __str__(self) -> str:
+        return ", ".join(self._told)
+
+
+def _fetch(context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None:
+    glance.API().download(context, image_id, dest_path=path, trusted_certs=trusted_certs)
+
+
+def _event_failed(event_name: str, instance: Any) -> bool:
+    raise PortNotReady(f"Neutron reported that {event_name} failed.")
+
+
+def _hostname(instance: Any) -> str:
+    return names.hostname(instance.hostname, fallback=f"server-{instance.uuid}")
+
+
+def _settled(uuid: str) -> bool:
+    """Say whether Nova's record of a server has taken note of its end, or is not waiting for it."""
+    try:
+        found = objects.Instance.get_by_uuid(nova_context.get_admin_context(), uuid, expected_attrs=[])
+    except exception.InstanceNotFound:
+        return True
+    if found.host != CONF.host:
+        return True
+    if found.task_state is not None or found.vm_state == vm_states.BUILDING:
+        return False
+    return found.vm_state != vm_states.ACTIVE or found.power_state != power_state.RUNNING

@@ -1,0 +1,354 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The only speaker of the Docker API. It takes and returns our values, and raises our errors."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import docker
+import requests
+import urllib3
+from docker import errors as docker_errors
+from docker.types import LogConfig
+
+from novadocker.virt.docker import names
+from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
+from novadocker.virt.docker.facts import EngineFacts, Image
+from novadocker.virt.docker.power import Container
+from novadocker.virt.docker.spec import ContainerSpec
+
+# Console output kept per server, by Docker itself: two files, the older one dropped when the newer is full.
+_LOG_LIMIT = {"max-size": "1m", "max-file": "2"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEvent:
+    """Something happened to a container of ours: start, die, pause, unpause, oom or destroy."""
+
+    action: str
+    container: str
+    uuid: str
+    role: str
+    exit_code: int | None = None
+
+
+class EventStream(Protocol):
+    """The daemon's events as they happen, until closed from any thread."""
+
+    def __iter__(self) -> Iterator[EngineEvent]: ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """A Docker daemon. Containers are named or given by id; sizes are bytes, times seconds."""
+
+    def facts(self) -> EngineFacts: ...
+
+    def create(self, spec: ContainerSpec) -> str: ...
+
+    def inspect(self, container: str) -> Container | None: ...
+
+    def list(self, *, host: str, role: str) -> list[Container]: ...
+
+    def start(self, container: str) -> None: ...
+
+    def stop(self, container: str, *, grace: int) -> None: ...
+
+    def kill(self, container: str) -> None: ...
+
+    def pause(self, container: str) -> None: ...
+
+    def unpause(self, container: str) -> None: ...
+
+    def wait(self, container: str, *, timeout: float) -> int | None: ...
+
+    def remove(self, container: str) -> None: ...
+
+    def logs(self, container: str, *, limit: int) -> bytes: ...
+
+    def image(self, reference: str) -> Image | None: ...
+
+    def load(self, archive: Iterable[bytes]) -> None: ...
+
+    def commit(self, container: str, *, reference: str) -> None: ...
+
+    def save(self, reference: str) -> Iterator[bytes]: ...
+
+    def untag(self, reference: str) -> None: ...
+
+    def events(self, *, host: str) -> EventStream: ...
+
+
+class DockerEngine:
+    """A Docker daemon behind its socket."""
+
+    def __init__(self, *, url: str, timeout: int) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._version: str | None = None
+        # A requests session is not safe between threads, and Nova calls from many.
+        self._local = threading.local()
+
+    def facts(self) -> EngineFacts:
+        """Ask the daemon about itself; settles the API version when first called."""
+        with self._translate("ask the Docker daemon about itself"):
+            info, version = self._api().info(), self._api().version()
+        status = dict(info.get("DriverStatus") or ())
+        options = " ".join(info.get("SecurityOptions") or ())
+        return EngineFacts(
+            version=version["Version"],
+            api_version=self._api()._version,
+            storage_driver=info["Driver"],
+            backing_filesystem=status.get("Backing Filesystem", ""),
+            root_dir=info["DockerRootDir"],
+            cgroup_driver=info.get("CgroupDriver", ""),
+            cgroup_version=str(info.get("CgroupVersion", "1")),
+            cpus=info["NCPU"],
+            memory_bytes=info["MemTotal"],
+            architecture=info["Architecture"],
+            user_namespaces="name=userns" in options,
+            live_restore=bool(info.get("LiveRestoreEnabled")),
+        )
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container and return its id; raises Busy where the name is taken."""
+        api = self._api()
+        host_config = api.create_host_config(
+            network_mode=spec.network,
+            mem_limit=spec.memory,
+            memswap_limit=spec.memory + spec.swap,
+            nano_cpus=spec.cpus * 1_000_000_000 or None,
+            # The cap is the flavor's; the weight keeps it fair between flavors where processors are overcommitted.
+            cpu_shares=min(1024 * spec.cpus, 262144) or None,
+            pids_limit=spec.pids,
+            cap_drop=["ALL"],
+            cap_add=list(spec.cap_add),
+            security_opt=["no-new-privileges"],
+            read_only=spec.read_only,
+            init=spec.init,
+            restart_policy={"Name": "no"},
+            binds=[f"{source}:{target}" for source, target in spec.binds.items()],
+            storage_opt={"size": str(spec.disk)} if spec.disk else None,
+            cgroup_parent=spec.cgroup_parent or None,
+            log_config=LogConfig(type="json-file", config=_LOG_LIMIT) if spec.log else LogConfig(type="none"),
+        )
+        with self._translate(f"create container {spec.name}"):
+            answer = api.create_container(
+                spec.image,
+                command=list(spec.command) or None,
+                name=spec.name,
+                hostname=spec.hostname or None,
+                user=spec.user or None,
+                labels=dict(spec.labels),
+                stop_signal=spec.stop_signal or None,
+                host_config=host_config,
+            )
+        return str(answer["Id"])
+
+    def inspect(self, container: str) -> Container | None:
+        """Look at a container; None when there is none."""
+        try:
+            with self._translate(f"look at container {container}"):
+                found = self._api().inspect_container(container)
+        except NotFound:
+            return None
+        state = found["State"]
+        return Container(
+            id=found["Id"],
+            name=found["Name"].lstrip("/"),
+            status=state["Status"],
+            pid=state.get("Pid", 0),
+            exit_code=state.get("ExitCode", 0),
+            oom_killed=bool(state.get("OOMKilled")),
+            error=state.get("Error", ""),
+            finished_at=state.get("FinishedAt", ""),
+            image=found["Image"],
+            labels=found["Config"].get("Labels") or {},
+        )
+
+    def list(self, *, host: str, role: str) -> list[Container]:
+        """Return this host's containers in one role, running or not; without pids and exit codes."""
+        wanted = [f"{names.LABEL_HOST}={host}", f"{names.LABEL_ROLE}={role}"]
+        with self._translate("list containers"):
+            found = self._api().containers(all=True, filters={"label": wanted})
+        return [
+            Container(
+                id=one["Id"],
+                name=one["Names"][0].lstrip("/") if one.get("Names") else "",
+                status=one["State"],
+                image=one.get("ImageID", ""),
+                labels=one.get("Labels") or {},
+            )
+            for one in found
+        ]
+
+    def start(self, container: str) -> None:
+        """Start a container; starting a running one changes nothing."""
+        with self._translate(f"start container {container}"):
+            self._api().start(container)
+
+    def stop(self, container: str, *, grace: int) -> None:
+        """Ask a container to stop, kill it after `grace` seconds; a stopped one stays so."""
+        with self._translate(f"stop container {container}"):
+            self._api().stop(container, timeout=grace)
+
+    def kill(self, container: str) -> None:
+        """Kill a container at once; one that does not run is left as it is."""
+        try:
+            with self._translate(f"kill container {container}"):
+                self._api().kill(container)
+        except Busy:  # "is not running"
+            return
+
+    def pause(self, container: str) -> None:
+        """Freeze a container's processes."""
+        with self._translate(f"pause container {container}"):
+            self._api().pause(container)
+
+    def unpause(self, container: str) -> None:
+        """Let a frozen container go on."""
+        with self._translate(f"unpause container {container}"):
+            self._api().unpause(container)
+
+    def wait(self, container: str, *, timeout: float) -> int | None:
+        """Wait until a container has ended and return its exit code; None when it still runs after `timeout`."""
+        try:
+            with self._translate(f"wait for container {container}"):
+                answer = self._api().wait(container, timeout=timeout)
+        except _TimedOut:
+            return None
+        return int(answer["StatusCode"])
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container and its anonymous volumes; one that is gone already is fine."""
+        try:
+            with self._translate(f"remove container {container}"):
+                self._api().remove_container(container, v=True, force=True)
+        except NotFound:
+            return
+
+    def logs(self, container: str, *, limit: int) -> bytes:
+        """Return the last `limit` bytes a container wrote to its output and error."""
+        kept = bytearray()
+        with self._translate(f"read the output of container {container}"):
+            for chunk in self._api().logs(container, stdout=True, stderr=True, stream=True, follow=False):
+                kept += chunk
+                del kept[:-limit]
+        return bytes(kept)
+
+    def image(self, reference: str) -> Image | None:
+        """Look at an image by id or tag; None when there is none."""
+        try:
+            with self._translate(f"look at image {reference}"):
+                found = self._api().inspect_image(reference)
+        except NotFound:
+            return None
+        config = found.get("Config") or {}
+        return Image(
+            id=found["Id"],
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
+            size=found.get("Size", 0),
+        )
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Load a docker-save archive, with the tags written in it."""
+        with self._translate("load an image"):
+            for line in self._api().load_image(iter(archive), quiet=True):
+                if "error" in line:
+                    raise EngineError("The Docker daemon refused the image.", facts=str(line["error"]))
+
+    def commit(self, container: str, *, reference: str) -> None:
+        """Make an image of a container's disk and settings; its processes pause meanwhile."""
+        repository, _, tag = reference.rpartition(":")
+        with self._translate(f"commit container {container}"):
+            self._api().commit(container, repository=repository, tag=tag)
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Return an image as a docker-save archive, in chunks."""
+        with self._translate(f"save image {reference}"):
+            return iter(self._api().get_image(reference))
+
+    def untag(self, reference: str) -> None:
+        """Drop a tag, and with an image's last tag the image; one that is gone already is fine."""
+        try:
+            with self._translate(f"remove image {reference}"):
+                self._api().remove_image(reference, noprune=False)
+        except NotFound:
+            return
+
+    def events(self, *, host: str) -> EventStream:
+        """Subscribe to what happens to this host's containers; raises EngineUnreachable, also later."""
+        with self._translate("subscribe to Docker's events"):
+            # A connection of its own: it stays open, and is closed from another thread.
+            api = self._connect()
+            stream = api.events(
+                decode=True, filters={"type": "container", "label": [f"{names.LABEL_HOST}={host}"]}
+            )
+        return _Events(stream, self._translate)
+
+    def _api(self) -> Any:
+        api = getattr(self._local, "api", None)
+        if api is None:
+            api = self._local.api = self._connect()
+        return api
+
+    def _connect(self) -> Any:
+        with self._translate("reach the Docker daemon"):
+            api = docker.APIClient(base_url=self._url, version=self._version or "auto", timeout=self._timeout)
+        self._version = api._version
+        return api
+
+    @contextmanager
+    def _translate(self, doing: str) -> Iterator[None]:
+        """Turn the SDK's errors into ours: by status code, with the daemon's own words as the facts."""
+        try:
+            yield
+        except docker_errors.APIError as error:
+            kind = {404: NotFound, 409: Busy}.get(error.status_code or 0, EngineError)
+            raise kind(f"Could not {doing}.", facts=str(error.explanation or error)) from error
+        except requests.exceptions.ConnectionError as error:
+            # The daemon sends the head of an answer at once and may take long over its body.
+            if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
+                raise _TimedOut(f"Could not {doing}: no answer in time.") from error
+            raise self._unreachable(doing, error) from error
+        except (requests.exceptions.RequestException, docker_errors.DockerException, OSError) as error:
+            raise self._unreachable(doing, error) from error
+
+    def _unreachable(self, doing: str, error: Exception) -> EngineUnreachable:
+        return EngineUnreachable(
+            f"Could not {doing}: no answer at {self._url}.",
+            facts=str(error),
+            hint="Is dockerd running, and does [docker] host name its socket?",
+        )
+
+
+class _TimedOut(EngineUnreachable):
+    """The daemon took the request and has not answered it yet."""
+
+
+class _Events:
+    def __init__(self, stream: Any, translate: Callable[[str], Any]) -> None:
+        self._stream = stream
+        self._translate = translate
+
+    def __iter__(self) -> Iterator[EngineEvent]:
+        with self._translate("follow Docker's events"):
+            for raw in self._stream:
+                actor = raw.get("Actor") or {}
+                attributes = actor.get("Attributes") or {}
+                code = attributes.get("exitCode")
+                yield EngineEvent(
+                    action=str(raw.get("Action", "")),
+                    container=str(actor.get("ID", "")),
+                    uuid=attributes.get(names.LABEL_UUID, ""),
+                    role=attributes.get(names.LABEL_ROLE, ""),
+                    exit_code=int(code) if code is not None else None,
+                )
+
+    def close(self) -> None:
+        self._stream.close()

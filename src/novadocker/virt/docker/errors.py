@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The driver's errors. Each room raises these; the adapter turns them into Nova's, once."""
+
+from novadocker.errors import NovaDockerError
+
+
+class EngineError(NovaDockerError):
+    """The Docker daemon refused or failed."""
+
+
+class EngineUnreachable(EngineError):
+    """The Docker daemon does not answer."""
+
+
+class NotFound(EngineError):
+    """The daemon has no such container or image."""
+
+
+class Busy(EngineError):
+    """The daemon cannot do it just now, or the container is in the wrong state for it."""
+
+
+class ImageRejected(NovaDockerError):
+    """A Glance image that cannot become a container."""
+
+
+class ProcessFailed(NovaDockerError):
+    """A server's process could not be started, or ended at once with an error."""
+
+
+class PortNotReady(NovaDockerError):
+    """A port was not bound, or did not work in time."""
+
+
+class SwitchUnreachable(NovaDockerError):
+    """The Open vSwitch database does not answer."""
+
+
+class LinkError(NovaDockerError):
+    """The kernel refused a network device or setting."""

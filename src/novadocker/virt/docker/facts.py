@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the daemon says about itself and its images (pure)."""
+
+from dataclasses import dataclass
+
+# Docker speaks Go's names of processors, the kernel its own.
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFacts:
+    """The daemon: version, storage, control groups, size of the machine it runs on."""
+
+    version: str
+    api_version: str
+    storage_driver: str
+    backing_filesystem: str
+    root_dir: str
+    cgroup_driver: str
+    cgroup_version: str
+    cpus: int
+    memory_bytes: int
+    architecture: str
+    user_namespaces: bool = False
+    live_restore: bool = False
+
+    @property
+    def image_architecture(self) -> str:
+        """The architecture an image must have to run here, as images spell it."""
+        return _ARCHITECTURES.get(self.architecture, self.architecture)
+
+    @property
+    def version_number(self) -> int:
+        """The version as the one integer Nova keeps of a hypervisor: 20.10.24 is 20010024."""
+        numbers = [
+            int(part) for part in self.version.split("+")[0].split("-")[0].split(".")[:3] if part.isdigit()
+        ]
+        major, minor, patch = [*numbers, 0, 0, 0][:3]
+        return major * 1_000_000 + minor * 1_000 + patch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image on the daemon: its id (the digest of its configuration) and what it runs."""
+
+    id: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    size: int = 0
+
+
+def disk_limit_supported(facts: EngineFacts, mountinfo: str) -> bool:
+    """Say whether the storage driver can hold a container to a size.
+
+    btrfs has qgroups; overlay2 needs project quotas, which only an xfs mounted with them has.
+    Source: Docker's storage driver options, `overlay2.size` and `btrfs`.
+    """
+    if facts.storage_driver == "btrfs":
+        return True
+    if facts.storage_driver != "overlay2" or facts.backing_filesystem != "xfs":
+        return False
+    mounts = [line.split() for line in mountinfo.splitlines() if line]
+    holding = [
+        m for m in mounts if facts.root_dir == m[4] or facts.root_dir.startswith(m[4].rstrip("/") + "/")
+    ]
+    best = max(holding, key=lambda m: len(m[4]), default=None)
+    return best is not None and any(word in {"prjquota", "pquota"} for word in best[-1].split(","))

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A Glance image is on the daemon, once, under its Glance id; the sandbox's image too."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from oslo_concurrency import lockutils
+from oslo_log import log as logging
+
+from novadocker.virt.docker import archive, names, pause
+from novadocker.virt.docker.engine import Engine
+from novadocker.virt.docker.errors import ImageRejected
+from novadocker.virt.docker.facts import EngineFacts, Image
+
+LOG = logging.getLogger(__name__)
+
+
+class Fetch(Protocol):
+    """Download an image's data to a file, checking its signature where certificates are given."""
+
+    def __call__(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None: ...
+
+
+class Images:
+    """The images servers run."""
+
+    def __init__(
+        self, *, engine: Engine, fetch: Fetch, facts: Callable[[], EngineFacts], spool: Path
+    ) -> None:
+        self._engine = engine
+        self._fetch = fetch
+        self._facts = facts
+        self._spool = spool
+
+    def ensure(self, context: Any, image_id: str, *, disk_limit: int, trusted_certs: Any = None) -> Image:
+        """Return the daemon's image for a Glance image, fetching and loading it when it is not there.
+
+        :param disk_limit: bytes its layers may take.
+        :raises: ImageRejected, EngineError
+        """
+        tag = names.image_tag(image_id)
+        image = self._engine.image(tag)
+        if image is None:
+            # Any number of servers may ask for one image at once; the first loads it, the others find it.
+            with lockutils.lock(f"nova-docker-image-{image_id}"):
+                image = self._engine.image(tag) or self._load(
+                    context, image_id, tag=tag, disk_limit=disk_limit, trusted_certs=trusted_certs
+                )
+        return image
+
+    def sandbox(self) -> str:
+        """Return the id of the sandbox's image, making it when it is not there."""
+        tag, content = pause.archive(self._facts().image_architecture)
+        with lockutils.lock("nova-docker-sandbox-image"):
+            image = self._engine.image(tag)
+            if image is None:
+                self._engine.load([content])
+                image = self._engine.image(tag)
+        if image is None:
+            raise ImageRejected("The Docker daemon loaded the sandbox image but does not know it.", facts=tag)
+        return image.id
+
+    def _load(self, context: Any, image_id: str, *, tag: str, disk_limit: int, trusted_certs: Any) -> Image:
+        self._spool.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._spool, prefix="image-") as spooled:
+            self._fetch(context, image_id, spooled.name, trusted_certs=trusted_certs)
+            inspected = archive.inspect(
+                Path(spooled.name), architecture=self._facts().image_architecture, disk_limit=disk_limit
+            )
+            self._engine.load(archive.rewritten(inspected, tag=tag))
+        image = self._engine.image(tag)
+        if image is None:
+            raise ImageRejected("The Docker daemon took it without an error but does not know it.", facts=tag)
+        LOG.info("Loaded image %(id)s as %(image)s", {"id": image_id, "image": image.id})
+        return image

@@ -1,0 +1,258 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The only speaker of netlink: veth pairs on the host, and interfaces inside a server's network namespace.
+
+What needs privileges is a function of plain values under the privilege context; the class gives it types.
+"""
+
+import array
+import fcntl
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pyroute2 import IPRoute, NetlinkError
+from pyroute2 import netns as kernel_netns
+
+from novadocker.virt.docker import privsep
+from novadocker.virt.docker.errors import LinkError
+
+T = TypeVar("T")
+
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_STXCSUM = 0x17
+_IFA_F_NODAD = 0x02
+_RTNH_F_ONLINK = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostDevice:
+    """A device on the host: its kind (veth, tun, …), its alias, and whether its peer is on the host too."""
+
+    name: str
+    kind: str
+    alias: str
+    peer_here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterfaceConfig:
+    """An interface inside a namespace. Routes are (destination, next hop or empty, metric)."""
+
+    name: str
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...]
+    routes: tuple[tuple[str, str, int], ...]
+    checksum_in_software: bool
+
+
+class Netlink(Protocol):
+    """Network devices of this host; `pid` is a process whose network namespace is meant."""
+
+    def add_pair(self, host_device: str, peer: str, *, mtu: int, alias: str) -> None: ...
+
+    def device(self, name: str) -> HostDevice | None: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def join_bridge(self, name: str, *, bridge: str) -> None: ...
+
+    def bring_in(self, peer: str, *, pid: int, config: InterfaceConfig) -> None: ...
+
+    def inside(self, *, pid: int) -> dict[str, str]: ...
+
+
+class KernelNetlink:
+    """The running kernel."""
+
+    def add_pair(self, host_device: str, peer: str, *, mtu: int, alias: str) -> None:
+        """Make a veth pair, up on the host's side, without addresses of its own."""
+        _add_pair(host_device, peer, mtu, alias)
+
+    def device(self, name: str) -> HostDevice | None:
+        """Look at a device on the host; None when there is none."""
+        found = _device(name)
+        return HostDevice(**found) if found else None
+
+    def delete(self, name: str) -> None:
+        """Delete a device; one that is gone already is fine."""
+        _delete(name)
+
+    def join_bridge(self, name: str, *, bridge: str) -> None:
+        """Put a device into a Linux bridge."""
+        _join_bridge(name, bridge)
+
+    def bring_in(self, peer: str, *, pid: int, config: InterfaceConfig) -> None:
+        """Move a device into a namespace, where it gets its name, addresses and routes, and is up."""
+        _bring_in(peer, pid, asdict(config))
+
+    def inside(self, *, pid: int) -> dict[str, str]:
+        """Return the interfaces in a namespace but lo: their MAC addresses by name."""
+        return dict(_inside(pid))
+
+
+@privsep.context.entrypoint
+def _add_pair(host_device: str, peer: str, mtu: int, alias: str) -> None:
+    with _explained(f"make the pair {host_device} and {peer}"), IPRoute() as ip:
+        ip.link("add", ifname=host_device, kind="veth", peer={"ifname": peer, "mtu": mtu}, mtu=mtu)
+        index = ip.link_lookup(ifname=host_device)[0]
+        # The host must have no address on a tenant's network, nor ask there whether it may have one.
+        _sysctl(f"ipv6/conf/{host_device}/disable_ipv6", "1")
+        ip.link("set", index=index, ifalias=alias, state="up")
+
+
+@privsep.context.entrypoint
+def _device(name: str) -> dict[str, Any] | None:
+    with _explained(f"look at {name}"), IPRoute() as ip:
+        found = ip.link_lookup(ifname=name)
+        if not found:
+            return None
+        link = ip.get_links(found[0])[0]
+        info = link.get_attr("IFLA_LINKINFO")
+        return {
+            "name": name,
+            "kind": (info.get_attr("IFLA_INFO_KIND") if info else None) or "",
+            "alias": link.get_attr("IFLA_IFALIAS") or "",
+            # The kernel names the peer's namespace only when it is another one.
+            "peer_here": link.get_attr("IFLA_LINK_NETNSID") is None,
+        }
+
+
+@privsep.context.entrypoint
+def _delete(name: str) -> None:
+    with _explained(f"delete {name}"), IPRoute() as ip:
+        for index in ip.link_lookup(ifname=name):
+            try:
+                ip.link("del", index=index)
+            except NetlinkError as error:
+                if error.code != 19:  # ENODEV: gone between looking and deleting
+                    raise
+
+
+@privsep.context.entrypoint
+def _join_bridge(name: str, bridge: str) -> None:
+    with _explained(f"put {name} into bridge {bridge}"), IPRoute() as ip:
+        ip.link("set", index=ip.link_lookup(ifname=name)[0], master=ip.link_lookup(ifname=bridge)[0])
+
+
+@privsep.context.entrypoint
+def _bring_in(peer: str, pid: int, config: dict[str, Any]) -> None:
+    with _explained(f"move {peer} into the namespace of process {pid}"), IPRoute() as ip:
+        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            ip.link("set", index=ip.link_lookup(ifname=peer)[0], net_ns_fd=namespace)
+        finally:
+            os.close(namespace)
+    with _explained(f"configure {config['name']} in the namespace of process {pid}"):
+        _in_namespace(pid, lambda: _configure(peer, config))
+
+
+@privsep.context.entrypoint
+def _inside(pid: int) -> list[tuple[str, str]]:
+    def look() -> list[tuple[str, str]]:
+        with IPRoute() as ip:
+            links = [
+                (str(link.get_attr("IFLA_IFNAME")), str(link.get_attr("IFLA_ADDRESS")))
+                for link in ip.get_links()
+            ]
+        return [(name, mac) for name, mac in links if name != "lo"]
+
+    with _explained(f"look into the namespace of process {pid}"):
+        return _in_namespace(pid, look)
+
+
+def _configure(peer: str, config: dict[str, Any]) -> None:
+    name = config["name"]
+    with IPRoute() as ip:
+        ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
+        index = ip.link_lookup(ifname=peer)[0]
+        ip.link("set", index=index, ifname=name, address=config["mac"], mtu=config["mtu"])
+        # Docker turns IPv6 off in a namespace it gave no IPv6 network. Everything is static, so no
+        # router advertisement may add a second address or default route.
+        if any(":" in address for address in config["addresses"]):
+            _sysctl(f"ipv6/conf/{name}/disable_ipv6", "0")
+            _sysctl(f"ipv6/conf/{name}/accept_ra", "0")
+            _sysctl(f"ipv6/conf/{name}/autoconf", "0")
+        ip.link("set", index=index, state="up")
+        for address in config["addresses"]:
+            host, _, length = address.partition("/")
+            # Neutron sees to it that an address is unique; the kernel's own check would delay it by a second.
+            flags = {"flags": _IFA_F_NODAD} if ":" in host else {}
+            ip.addr("replace", index=index, address=host, prefixlen=int(length), **flags)
+        # First what is on the link, since next hops of the others may lie there.
+        for destination, hop, metric in sorted(config["routes"], key=lambda route: bool(route[1])):
+            _route(ip, index, destination, hop, metric)
+    if config["checksum_in_software"]:
+        _transmit_checksum_off(name)
+
+
+def _route(ip: IPRoute, index: int, destination: str, hop: str, metric: int) -> None:
+    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+    target: dict[str, Any] = {"dst": destination, "oif": index, "family": family}
+    if destination in {"0.0.0.0/0", "::/0"}:
+        target["dst"] = "default"
+    if metric:
+        target["priority"] = metric
+    if not hop:
+        ip.route("replace", scope=253 if family == socket.AF_INET else 0, **target)
+        return
+    # On-link, because Neutron allows a gateway outside of its subnet.
+    ip.route("replace", gateway=hop, flags=_RTNH_F_ONLINK, **target)
+
+
+def _transmit_checksum_off(name: str) -> None:
+    # struct ethtool_value behind the pointer of a struct ifreq: what `ethtool -K name tx off` does.
+    value = array.array("I", [_ETHTOOL_STXCSUM, 0])
+    request = struct.pack("16sP16x", name.encode(), value.buffer_info()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCETHTOOL, request)
+
+
+def _in_namespace(pid: int, work: Callable[[], T]) -> T:
+    """Run `work` in a thread of its own inside the namespace: a thread's namespace is its own and ends with it."""
+    result: list[T] = []
+    problem: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                kernel_netns.setns(namespace, fork=False)
+            finally:
+                os.close(namespace)
+            result.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+            problem.append(error)
+
+    thread = threading.Thread(target=run, name=f"netns-{pid}")
+    thread.start()
+    thread.join()
+    if problem:
+        raise problem[0]
+    return result[0]
+
+
+def _sysctl(key: str, value: str) -> None:
+    path = Path("/proc/sys/net") / key
+    if path.exists():  # a kernel without IPv6 has nothing to turn off
+        path.write_text(value)
+
+
+class _explained:
+    """Turn the kernel's errors into one that says what was being done."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, NetlinkError | OSError | IndexError):
+            raise LinkError(f"Could not {self._doing}.", facts=str(error)) from error

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a container is doing, and what that is called in Nova (pure)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Power(IntEnum):
+    """Nova's power states (nova.compute.power_state), the ones a container can be in."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """One container as the daemon describes it.
+
+    :param status: created, running, paused, restarting, removing, exited or dead.
+    :param pid: its first process on the host; 0 when it does not run.
+    """
+
+    id: str
+    name: str
+    status: str
+    pid: int = 0
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    finished_at: str = ""
+    image: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has processes, frozen or not."""
+        return self.status in {"running", "paused"}
+
+
+_POWER = {
+    "created": Power.SHUTDOWN,
+    "running": Power.RUNNING,
+    # Docker restarts only what has a restart policy; ours have none, so this is a stop in progress.
+    "restarting": Power.RUNNING,
+    "paused": Power.PAUSED,
+    "removing": Power.SHUTDOWN,
+    "exited": Power.SHUTDOWN,
+    "dead": Power.CRASHED,
+}
+
+
+def state(container: Container) -> Power:
+    """Return the power state of a container; killed for want of memory counts as crashed."""
+    if container.status == "exited" and container.oom_killed:
+        return Power.CRASHED
+    return _POWER.get(container.status, Power.NOSTATE)
+
+
+def epitaph(container: Container) -> str:
+    """Return how a container's process ended, in words for the server's owner; empty while it runs."""
+    if container.running or container.status == "created":
+        return ""
+    if container.oom_killed:
+        return f"killed: it used more memory than its flavor has (exit code {container.exit_code})"
+    if container.exit_code > 128:
+        return f"ended by signal {container.exit_code - 128} (exit code {container.exit_code})"
+    return f"ended with exit code {container.exit_code}"

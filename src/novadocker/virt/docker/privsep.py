@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one privilege context: what must be root, and the capabilities it needs.
+
+NET_ADMIN and SYS_ADMIN to make devices and enter namespaces, SYS_PTRACE to open another user's namespace,
+DAC_OVERRIDE to write its /proc/sys.
+"""
+
+import os
+
+from oslo_privsep import capabilities, priv_context
+
+context = priv_context.PrivContext(
+    "novadocker",
+    cfg_section="novadocker_privileged",
+    pypath=__name__ + ".context",
+    capabilities=[
+        capabilities.CAP_NET_ADMIN,
+        capabilities.CAP_SYS_ADMIN,
+        capabilities.CAP_SYS_PTRACE,
+        capabilities.CAP_DAC_OVERRIDE,
+    ],
+)
+
+# A nova-compute that is root already gains nothing from a second root process, which takes a second to start.
+if os.geteuid() == 0:
+    context.set_client_mode(False)

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What this host offers, for the resource tracker and for Placement."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import os_resource_classes as orc
+
+from novadocker.virt.docker.capabilities import TRAIT
+from novadocker.virt.docker.facts import EngineFacts
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+def disk_gb(facts: EngineFacts) -> tuple[int, int]:
+    """Return the size and the free space, in whole GiB, of the file system containers live on."""
+    place = Path(facts.root_dir)
+    while not place.exists():  # another mount namespace's view; its nearest parent here
+        place = place.parent
+    found = os.statvfs(place)
+    return found.f_blocks * found.f_frsize // GIB, found.f_bavail * found.f_frsize // GIB
+
+
+def available(facts: EngineFacts, *, hostname: str, architecture: str) -> dict[str, Any]:
+    """Return the dictionary Nova's resource tracker keeps of a compute node."""
+    total, free = disk_gb(facts)
+    return {
+        "vcpus": facts.cpus,
+        "memory_mb": facts.memory_bytes // MIB,
+        "local_gb": total,
+        # The tracker sums up what its servers use by itself.
+        "vcpus_used": 0,
+        "memory_mb_used": 0,
+        "local_gb_used": 0,
+        "disk_available_least": free,
+        "cpu_info": f'{{"arch": "{architecture}"}}',
+        "numa_topology": None,
+        "hypervisor_type": "docker",
+        "hypervisor_version": facts.version_number,
+        "hypervisor_hostname": hostname,
+        "supported_instances": [(architecture, "docker", "exe")],
+        "stats": {"docker_storage_driver": facts.storage_driver},
+    }
+
+
+def inventory(
+    facts: EngineFacts, *, ratios: dict[str, float], reserved: dict[str, int], present: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a provider's inventory: ours set, what others put there kept."""
+    totals = {orc.VCPU: facts.cpus, orc.MEMORY_MB: facts.memory_bytes // MIB, orc.DISK_GB: disk_gb(facts)[0]}
+    ours = {
+        kind: {
+            "total": total,
+            "min_unit": 1,
+            "max_unit": total,
+            "step_size": 1,
+            "allocation_ratio": ratios[kind],
+            # Placement refuses to reserve more than there is.
+            "reserved": min(reserved[kind], total),
+        }
+        for kind, total in totals.items()
+        if total > 0
+    }
+    return {**{kind: record for kind, record in present.items() if kind not in totals}, **ours}
+
+
+def traits(present: set[str]) -> set[str]:
+    """Return a provider's traits with the one that says what kind of host this is."""
+    return present | {TRAIT}
+
+
+def uptime(proc: Path = Path("/proc")) -> str:
+    """Return the host's uptime as uptime(1) words it, roughly: how long it is up, and its load."""
+    seconds = int(float((proc / "uptime").read_text().split()[0]))
+    load = ", ".join((proc / "loadavg").read_text().split()[:3])
+    days, rest = divmod(seconds, 86400)
+    return f"up {days} days, {rest // 3600:02}:{rest % 3600 // 60:02}, load average: {load}"

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a server's two containers should be (pure): everything Docker is told, as values."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from novadocker.virt.docker import names
+from novadocker.virt.docker.capabilities import PROCESS_CAPABILITIES
+from novadocker.virt.docker.facts import Image
+
+MIB = 1 << 20
+
+# The sandbox's only process sleeps in one system call; the memory is for runc, which becomes it.
+_SANDBOX_MEMORY = 16 * MIB
+_SANDBOX_PIDS = 8
+
+# Commands that are an init system themselves and insist on being process 1.
+_INIT_SYSTEMS = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init", "s6-svscan", "catatonit"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """One container, as the daemon is asked for it. Sizes in bytes, processors in whole ones."""
+
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    network: str
+    memory: int
+    swap: int = 0
+    cpus: int = 0
+    pids: int
+    command: tuple[str, ...] = ()
+    hostname: str = ""
+    user: str = ""
+    stop_signal: str = ""
+    init: bool = False
+    read_only: bool = False
+    cap_add: tuple[str, ...] = ()
+    binds: Mapping[str, str] = field(default_factory=dict)
+    disk: int = 0
+    cgroup_parent: str = ""
+    log: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A Nova server, as far as its containers depend on it."""
+
+    uuid: str
+    name: str
+    host: str
+    hostname: str
+    vcpus: int
+    memory_mb: int
+    swap_mb: int
+    root_gb: int
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What the host adds to every container: where files lie, what the daemon can do."""
+
+    files: Path
+    cpus: int
+    pids: int
+    cgroup_parent: str = ""
+    init: bool = True
+    disk_limit: bool = False
+
+
+def server(*, command_line: str | None, **known: Any) -> Server:
+    """Return a server's value; `command_line` replaces the image's own command, split as a shell would."""
+    return Server(command=tuple(shlex.split(command_line or "")), **known)
+
+
+def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
+    """Return the container that owns the server's network namespace and does nothing else."""
+    return ContainerSpec(
+        name=names.container(uuid=server.uuid, role=names.SANDBOX),
+        image=image,
+        labels=names.labels(uuid=server.uuid, host=server.host, role=names.SANDBOX, name=server.name),
+        network="none",
+        hostname=server.hostname,
+        memory=_SANDBOX_MEMORY,
+        pids=_SANDBOX_PIDS,
+        user="65534:65534",
+        # Process 1 of a namespace is deaf to signals it has no handler for, except this one from outside.
+        stop_signal="SIGKILL",
+        read_only=True,
+        cgroup_parent=ground.cgroup_parent,
+        log=False,
+    )
+
+
+def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
+    """Return the container that runs the server's image inside the sandbox's network."""
+    return ContainerSpec(
+        name=names.container(uuid=server.uuid, role=names.WORKLOAD),
+        image=image.id,
+        labels=names.labels(uuid=server.uuid, host=server.host, role=names.WORKLOAD, name=server.name),
+        network=f"container:{names.container(uuid=server.uuid, role=names.SANDBOX)}",
+        memory=server.memory_mb * MIB,
+        swap=server.swap_mb * MIB,
+        # Docker refuses more processors than there are; an overcommitted flavor may name more.
+        cpus=min(server.vcpus, ground.cpus),
+        pids=ground.pids,
+        command=server.command,
+        init=ground.init and wants_init(image, server.command),
+        cap_add=PROCESS_CAPABILITIES,
+        binds={
+            str(ground.files / "resolv.conf"): "/etc/resolv.conf",
+            str(ground.files / "hosts"): "/etc/hosts",
+        },
+        disk=(server.root_gb << 30) if ground.disk_limit else 0,
+        cgroup_parent=ground.cgroup_parent,
+    )
+
+
+def wants_init(image: Image, command: tuple[str, ...]) -> bool:
+    """Say whether a small init should be process 1: not where the image brings one of its own."""
+    argv = (*image.entrypoint, *(command or image.command))
+    return bool(argv) and PurePosixPath(argv[0]).name not in _INIT_SYSTEMS
