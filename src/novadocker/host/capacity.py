@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One machine's capacity, counted once: which share each of the two hypervisors may hand out."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from novadocker.errors import NovaDockerError
@@ -63,8 +63,10 @@ def split(machine: Machine) -> Split:
             hint="Free some, or choose another --root.",
         )
     docker_cpus = (machine.cpus + 1) // 2
+    docker = _share(machine, cpus=docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2)
     return Split(
-        docker=_share(machine, cpus=docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2),
+        # dockerd's storage is a file system of just its share's size, of which nothing is anybody else's.
+        docker=replace(docker, disk_gb=disk // 2, reserved_disk_gb=0),
         libvirt=_share(machine, cpus=machine.cpus - docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2),
     )
 

@@ -91,11 +91,22 @@ def remove(mounted: Hierarchies, *, name: str) -> bool:
         group = mount / name
         if not group.is_dir():
             continue
+        poll.until(
+            lambda group=group: _prune(group), why=f"The removal of {group}", seconds=10, pause=0.02  # type: ignore[misc]
+        )
+        removed = True
+    return removed
+
+
+def _prune(group: Path) -> str | None:
+    # A killed process stays in its group until it is reaped, and a group with a process stays.
+    try:
         for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
             folder.rmdir()
         group.rmdir()
-        removed = True
-    return removed
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def _signal(pid: int, number: int) -> None:

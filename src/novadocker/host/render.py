@@ -18,7 +18,8 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     lines = ["#!/bin/sh", "# Written by nova-docker; starts one service. The supervisor runs it as root.", "set -e"]
     enter = f"echo $$ > {shlex.quote(group)}/cgroup.procs"
     if service.mounts:
-        again = f'exec unshare --mount --propagation {service.mounts} -- /bin/sh "$0" inside'
+        spaces = f"--mount --propagation {service.mounts}{' --uts' if service.own_hostname else ''}"
+        again = f'exec unshare {spaces} -- /bin/sh "$0" inside'
         lines += ['if [ "${1:-}" != inside ]; then', f"    {enter}", f"    {again}", "fi"]
     else:
         lines.append(enter)

@@ -3,7 +3,7 @@
 """Where everything of a cloud lies, and the few facts it keeps between runs."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,10 @@ def recall(layout: Layout) -> Memory:
     """Read what is remembered of the cloud; of a cloud that never was, nothing is."""
     if not layout.memory_file.is_file():
         return Memory()
-    return Memory(**json.loads(layout.memory_file.read_text()))
+    kept = json.loads(layout.memory_file.read_text())
+    # Another version's extra facts are of no use to this one.
+    known = {each.name for each in fields(Memory)}
+    return Memory(**{name: value for name, value in kept.items() if name in known})
 
 
 def remember(layout: Layout, memory: Memory) -> None:

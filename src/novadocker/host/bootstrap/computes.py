@@ -34,7 +34,9 @@ def wait_until_up(cloud: Cloud, *, seconds: float = 90) -> bool:
             schemas.discover_hosts(cloud)
 
         def without_inventory() -> str | None:
-            late = wanted - set(inventories(connection))
+            # A hypervisor's name is its driver's to choose; its service says which host it is on.
+            names = {each.name: each.service_details["host"] for each in connection.compute.hypervisors(details=True)}
+            late = wanted - {names[name] for name in inventories(connection) if name in names}
             return f"{', '.join(sorted(late))} not in Placement" if late else None
 
         poll.until(

@@ -18,6 +18,17 @@ def _covers(cloud: Cloud) -> tuple[str, ...]:
     lines = ["mkdir -p /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /run/libvirt"]
     lines += [f"mount --bind {layout.root / ours} {theirs}" for theirs, ours in COVERED.items()]
     lines.append(f"mount --bind {layout.run / 'libvirt'} /run/libvirt")
+    # libvirt names its hypervisor by what its own name resolves to; Nova refuses a hypervisor that was renamed.
+    names = layout.etc / "libvirt" / "hosts"
+    lines += [f"hostname {cloud.hostname}", f"mount --bind {names} /etc/hosts"]
+    # Memory plugged in by virtio-mem is missing from the node's figure, which libvirt believes, but not from the
+    # machine's (seen: 11 of 24 GB). With one node the two are the same thing.
+    node = "/sys/devices/system/node"
+    figure = layout.run / "libvirt" / "node-meminfo"
+    lines.append(
+        f"if [ -e {node}/node0/meminfo ] && [ ! -e {node}/node1 ]; then "
+        f"sed -n 's/^Mem/Node 0 Mem/p' /proc/meminfo > {figure}; mount --bind {figure} {node}/node0/meminfo; fi"
+    )
     # libvirt would put domains into /machine of the host's cgroups: without them they stay in ours.
     lines.append("umount -l /sys/fs/cgroup 2>/dev/null || true")
     if not cloud.kvm:
@@ -33,8 +44,9 @@ def virtlogd(cloud: Cloud) -> Service:
         name="virtlogd",
         command=("/usr/sbin/virtlogd", "-f", "/etc/libvirt/virtlogd.conf", "-p", "/run/libvirt/virtlogd.pid"),
         mounts="slave",
+        own_hostname=True,
         prepare=_covers(cloud),
-        files=(ConfigFile(path=layout.etc / "libvirt" / "virtlogd.conf", content="log_level = 3\n"),),
+        files=(ConfigFile(path=layout.etc / "libvirt" / "virtlogd.conf", content="log_level = 3\n"), _hosts(cloud)),
         folders=_folders(cloud),
         ready=Socket(layout.run / "libvirt" / "virtlogd-sock"),
     )
@@ -49,6 +61,7 @@ def libvirtd(cloud: Cloud) -> Service:
         needs=("virtlogd",),
         command=("/usr/sbin/libvirtd", "-f", "/etc/libvirt/libvirtd.conf", "-p", "/run/libvirt/libvirtd.pid"),
         mounts="slave",
+        own_hostname=True,
         prepare=_covers(cloud),
         files=(
             ConfigFile(
@@ -61,10 +74,19 @@ def libvirtd(cloud: Cloud) -> Service:
                 content='stdio_handler = "logd"\nsecurity_driver = "none"\ncgroup_controllers = []\n'
                 'namespaces = []\nuser = "libvirt-qemu"\ngroup = "kvm"\nremember_owner = 0\n',
             ),
+            _hosts(cloud),
         ),
         folders=_folders(cloud),
         ready=Socket(layout.libvirt_socket),
         outlives=("qemu-system-x86_64",),
+    )
+
+
+def _hosts(cloud: Cloud) -> ConfigFile:
+    return ConfigFile(
+        path=cloud.layout.etc / "libvirt" / "hosts",
+        content=f"127.0.0.1 localhost\n127.0.1.1 {cloud.hostname}\n::1 localhost\n",
+        mode=0o644,
     )
 
 

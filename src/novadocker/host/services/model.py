@@ -113,6 +113,7 @@ class Service:
     :ivar user: who runs it; root where empty.
     :ivar prepare: shell lines run as root right before it, in its own process (mount namespaces and the like).
     :ivar mounts: "slave" or "unchanged": run in a mount namespace of its own with this propagation (unshare(1)).
+    :ivar own_hostname: with `mounts`: give it a UTS namespace too.
     :ivar outlives: names of its descendants that hold servers and so survive its end.
     :ivar within: seconds it may take to become ready.
     :ivar stop_seconds: how long it may take to end before it is killed.
@@ -128,6 +129,7 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: tuple[str, ...] = ()
     mounts: str = ""
+    own_hostname: bool = False
     outlives: tuple[str, ...] = ()
     within: float = 60
     stop_seconds: int = 10

@@ -174,7 +174,8 @@ def _compute(
         environment={"PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
         files=(_shared_file(cloud), ConfigFile(path=settings, content=ini(sections))),
         folders=(
-            Folder(path=layout.data / name, mode=0o755), Folder(path=layout.run / name),
+            Folder(path=layout.data / name, mode=0o755), Folder(path=layout.data / name / "instances", mode=0o755),
+            Folder(path=layout.run / name),
             Folder(path=layout.run / "nova-compute"), Folder(path=layout.run / "nova-compute" / "os-brick"),
         ),
         ready=Running(),
