@@ -5,7 +5,7 @@
 from oslo_log import log as logging
 
 from novadocker.virt.docker import names, power
-from novadocker.virt.docker.engine import Engine
+from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.errors import Busy, EngineError, NotFound, ProcessFailed
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.spec import ContainerSpec
@@ -120,13 +120,21 @@ class Containers:
             if self._mine(name) is not None:
                 self._remove(name)
 
+    def remove_orphans(self) -> None:
+        """Remove sandboxes without a workload: a build was cut short. Only while none is under way."""
+        here = {one.labels.get(names.LABEL_UUID) for one in self.workloads()}
+        for one in self._engine.list(host=self._host, role=names.SANDBOX):
+            if one.labels.get(names.LABEL_UUID) not in here:
+                LOG.info("Removing sandbox %s: its server was never finished", one.name)
+                self._remove(one.id)
+
     def _remove(self, name: str) -> None:
         for attempt in range(1, _REMOVE_ATTEMPTS + 1):
             try:
                 self._engine.remove(name)
             except (Busy, EngineError) as error:
-                # "removal … is already in progress", or "device or resource busy" while its last process dies:
-                # waiting for its end is what makes the next attempt different.
+                # "removal … is already in progress", or "device or resource busy" while its last process
+                # dies: waiting for its end is what makes the next attempt different.
                 if attempt == _REMOVE_ATTEMPTS:
                     raise
                 LOG.warning("Could not remove container %(name)s yet: %(why)s", {"name": name, "why": error})

@@ -35,15 +35,16 @@ from novadocker.virt.docker import (
     vif,
 )
 from novadocker.virt.docker.containers import Containers
-from novadocker.virt.docker.engine import DockerEngine, Engine
+from novadocker.virt.docker.doors import Engine, Netlink, NetworkService, Plugging, SwitchDB
+from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.images import Images
-from novadocker.virt.docker.netns import KernelNetlink, Netlink
+from novadocker.virt.docker.netns import KernelNetlink
 from novadocker.virt.docker.network import EventWait, Network
-from novadocker.virt.docker.neutron import NetworkService, Neutron
-from novadocker.virt.docker.ovsdb import IdlSwitchDB, SwitchDB
-from novadocker.virt.docker.plugging import OsVif, Plugging
+from novadocker.virt.docker.neutron import Neutron
+from novadocker.virt.docker.ovsdb import IdlSwitchDB
+from novadocker.virt.docker.plugging import OsVif
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self._known_facts: facts.EngineFacts | None = None
         self._disk_limit = False
 
-    # -- the host ---------------------------------------------------------------------------------------------
+    # -- the host ----------------------------------------------------------------------------------
 
     def init_host(self, host: str) -> None:
         """Look at the daemon and the switch, and begin to follow events; raises when there is no daemon."""
@@ -112,14 +113,14 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                     network_api, nova_host=self._settings.host, binding_host=self._settings.binding_host
                 )
             LOG.info(
-                "Docker %(version)s (API %(api)s), storage %(storage)s, control groups %(driver)s v%(cgroup)s",
+                "Docker %(version)s (API %(api)s), storage %(storage)s, cgroups %(driver)s v%(cgroup)s",
                 {"version": found.version, "api": found.api_version, "storage": found.storage_driver,
                  "driver": found.cgroup_driver, "cgroup": found.cgroup_version},
             )  # fmt: skip
             self._disk_limit = facts.disk_limit_supported(found, Path("/proc/self/mountinfo").read_text())
             if not self._disk_limit:
                 LOG.warning(
-                    "Docker's storage driver %s cannot limit a container's disk here: flavors' root disks are not "
+                    "Docker's storage driver %s cannot limit a container's disk here: root disks are not "
                     "enforced. btrfs can, and overlay2 on an xfs mounted with pquota.", found.storage_driver,
                 )  # fmt: skip
             if not found.user_namespaces:
@@ -127,6 +128,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                     "dockerd runs without --userns-remap: root in a container is root's uid on this host"
                 )
             self._images.sandbox()
+            self._containers.remove_orphans()
             servers = self.list_instance_uuids()
         try:
             self._network.sweep(servers)
@@ -140,7 +142,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self._switch.close()
 
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
-        """Return this host's one node: named as the service is, so that it differs from libvirt's beside it."""
+        """Return this host's one node, named as the service is: another than libvirt's beside it."""
         return [self._settings.host]
 
     def get_available_resource(self, nodename: str) -> dict[str, Any]:
@@ -181,7 +183,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Tell Nova not to bind ports to its own host name again, when that is another one."""
         return self._settings.binding_host != self._settings.host
 
-    # -- looking ----------------------------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------------
 
     def get_info(self, instance: Any, use_cache: bool = True) -> Any:
         """Return a server's power state; raises InstanceNotFound when it has no container."""
@@ -215,7 +217,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed):
             return console.output(self._engine, instance.uuid)
 
-    # -- a server's life --------------------------------------------------------------------------------------
+    # -- a server's life ---------------------------------------------------------------------------
 
     def spawn(
         self,
@@ -296,7 +298,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         accel_info: Any = None,
         share_info: Any = None,
     ) -> None:
-        """Start a server's process, in its network as it was left or made anew; nothing is removed on failure."""
+        """Start a server's process, its network first; nothing is removed on failure."""
         if not self.instance_exists(instance):
             raise exception.InstanceNotFound(instance_id=instance.uuid)
         with (
@@ -341,7 +343,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self.power_on(context, instance, network_info, block_device_info)
 
     def poll_rebooting_instances(self, timeout: int, instances: Any) -> None:
-        """Do nothing: a reboot here ends by itself. (Nova calls this unguarded, and the base class raises.)"""
+        """Do nothing: a reboot here ends by itself. (Nova calls this unguarded; the base class raises.)"""
 
     def delete_instance_files(self, instance: Any) -> bool:
         """Remove what lies on disk for a server; says whether it is gone."""
@@ -349,12 +351,17 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         shutil.rmtree(place, ignore_errors=True)
         return not place.exists()
 
-    # -- ports ------------------------------------------------------------------------------------------------
+    # -- ports -------------------------------------------------------------------------------------
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's ports where they are not; those in use are not disturbed."""
         with faults.translated(exception.VirtualInterfacePlugException):
-            self._network.plug(instance, network_info or (), pid=self._containers.sandbox_pid(instance.uuid))
+            pid = self._containers.sandbox_pid(instance.uuid)
+            if pid is None:
+                self._network.plug(instance, network_info or ())
+            else:
+                context = nova_context.get_admin_context()
+                self._network.connect(context, instance, network_info or (), pid=pid, events=None)
 
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
         """Unplug a server's ports."""
@@ -366,7 +373,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed):
             pid = self._containers.sandbox_pid(instance.uuid)
             if pid is None:
-                self._network.plug(instance, [vif], pid=None)
+                self._network.plug(instance, [vif])
             else:
                 self._network.attach(context, instance, vif, pid=pid)
 
@@ -375,7 +382,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed):
             self._network.disconnect(instance, [vif])
 
-    # -- the steps --------------------------------------------------------------------------------------------
+    # -- the steps ---------------------------------------------------------------------------------
 
     def _build(
         self,
@@ -392,7 +399,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             raise ImageRejected("A container cannot start from a volume or with one yet.")
         sandbox_pid = self._make(context, instance, image_meta)
         clock.phase("containers")
-        # Nova allocates the ports meanwhile, in a thread; this is where it is waited for, and where it raises.
+        # Nova allocates the ports meanwhile, in a thread; this is where it is waited for, and where it
+        # raises.
         vifs = list(network_info or ())
         clock.phase("ports")
         self._network.connect(
@@ -537,4 +545,4 @@ def _settled(uuid: str) -> bool:
         return True
     if found.task_state is not None or found.vm_state == vm_states.BUILDING:
         return False
-    return found.vm_state != vm_states.ACTIVE or found.power_state != power_state.RUNNING
+    return bool(found.vm_state != vm_states.ACTIVE or found.power_state != power_state.RUNNING)
