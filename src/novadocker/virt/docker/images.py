@@ -45,6 +45,10 @@ class Images:
                 )
         return image
 
+    def kept(self, uuid: str) -> Image | None:
+        """Return the image that holds a server's own disk, where its container was made again; None else."""
+        return self._engine.image(names.kept_tag(uuid))
+
     def sandbox(self) -> str:
         """Return the id of the sandbox's image, making it when it is not there."""
         tag, content = pause.archive(self._facts().image_architecture)
