@@ -210,11 +210,6 @@ class DockerEngine:
         with self._translate(f"commit container {container}"):
             self._api().commit(container, repository=repository, tag=tag)
 
-    def save(self, reference: str) -> Iterator[bytes]:
-        """Return an image as a docker-save archive, in chunks."""
-        with self._translate(f"save image {reference}"):
-            return iter(self._api().get_image(reference))
-
     def untag(self, reference: str) -> None:
         """Drop a tag, and with an image's last tag the image; one that is gone already is fine."""
         try:
