@@ -36,17 +36,21 @@ def daemon(tmp_path_factory):
             [
                 "dockerd", "--bridge=none", "--iptables=false", "--ip-forward=false", "--storage-driver=vfs",
                 f"--data-root={folder / 'data'}", f"--exec-root={run_folder / 'exec'}", f"--host={host}",
-                f"--pidfile={run_folder / 'pid'}",
+                f"--pidfile={run_folder / 'pid'}", f"--cgroup-parent=/{run_folder.name}",
             ],
             stdout=log, stderr=log,
         )  # fmt: skip
     try:
         _until(lambda: _docker(host, "version", check=False).returncode == 0, seconds=30)
         yield host
+        for container in _docker(host, "ps", "-aq").stdout.split():
+            _docker(host, "rm", "--force", container)
     finally:
         process.terminate()
         process.wait(30)
         shutil.rmtree(run_folder, ignore_errors=True)
+        for group in Path("/sys/fs/cgroup").rglob(run_folder.name):
+            group.rmdir()  # dockerd leaves the parent it made
 
 
 def test_the_same_bytes_twice(built, tmp_path):

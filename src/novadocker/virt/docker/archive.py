@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read a docker-save or OCI archive somebody uploaded, and write the one we let the daemon load.
 
-Nothing is unpacked here. What reaches the daemon carries one tag, ours; the owner's tags would move tags of other
-tenants. It declares no volumes either: a server's data belongs on its root disk, where its size counts and a
-snapshot finds it.
+Nothing is unpacked here. What reaches the daemon carries one tag, ours; the owner's tags would move tags of
+other tenants. It declares no volumes either: a server's data belongs on its root disk, where its size
+counts and a snapshot finds it.
 """
 
 import hashlib

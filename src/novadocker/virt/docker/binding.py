@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports are bound to the name of this machine's chassis, wherever in Nova they are bound.
 
-`network_binding_host_id` covers two call sites; the others (unshelve, evacuate, resize, cold migration, reschedule)
-write CONF.host through one private method of Nova's network API. Every one of them runs in the nova-compute that
-will own the server, so mapping its own name to its chassis' name there is enough.
+`network_binding_host_id` covers two call sites; the others (unshelve, evacuate, resize, cold migration,
+reschedule) write CONF.host through one private method of Nova's network API. Every one of them runs in the
+nova-compute that will own the server, so mapping its own name to its chassis' name there is enough.
 """
 
 import inspect
@@ -31,7 +31,7 @@ def redirect(network_api: Any, *, nova_host: str, binding_host: str) -> None:
         raise NovaDockerError(
             f"This Nova's network API has no {_METHOD}(context, instance, host, …).",
             facts="Without it, unshelved and moved servers would lose their ports.",
-            hint="Use the nova-docker release made for this Nova release, or set [docker] binding_host to [DEFAULT] host.",
+            hint="Use the nova-docker release for this Nova, or set [docker] binding_host to [DEFAULT] host.",
         )
     method = original
 

@@ -23,9 +23,9 @@ CAPABILITIES = {
     "supports_image_type_raw": True,
 }
 
-# What a process may do as root of its own container: what a web server or an sshd needs. Of Docker's own list
-# these are left out: MKNOD (no devices of its own), SETPCAP and SETFCAP (no-new-privileges makes them useless),
-# AUDIT_WRITE (the host's audit log is not the tenant's).
+# What a process may do as root of its own container: what a web server or an sshd needs. Of Docker's own
+# list these are left out: MKNOD (no devices of its own), SETPCAP and SETFCAP (no-new-privileges makes them
+# useless), AUDIT_WRITE (the host's audit log is not the tenant's).
 PROCESS_CAPABILITIES = (
     "CHOWN",
     "DAC_OVERRIDE",

@@ -19,15 +19,15 @@ OPTIONS = [
     cfg.StrOpt(
         "binding_host",
         default="",
-        help="The host name under which this machine's OVN chassis or Open vSwitch agent is known to Neutron. "
+        help="The name under which Neutron knows this machine's OVN chassis or Open vSwitch agent. "
         "Empty: the same as [DEFAULT] host. Set it where nova-compute for libvirt runs beside this one.",
     ),
     cfg.StrOpt(
         "network_backend",
         default="ovn",
         choices=["ovn", "ovs"],
-        help="Who makes ports work: OVN, or Neutron's Open vSwitch agent. With ovn the driver starts a process "
-        "as soon as ovn-controller marks its port as installed, before Neutron's own event.",
+        help="Who makes ports work: OVN, or Neutron's Open vSwitch agent. With ovn the driver starts "
+        "a process as soon as ovn-controller marks its port as installed, before Neutron's own event.",
     ),
     cfg.IntOpt(
         "port_ready_timeout",
@@ -38,7 +38,7 @@ OPTIONS = [
     cfg.StrOpt(
         "cgroup_parent",
         default="",
-        help="The control group below which containers are placed (cgroupfs driver only). Empty: Docker's own.",
+        help="The control group containers are placed below (cgroupfs driver only). Empty: Docker's own.",
     ),
     cfg.IntOpt("pids_limit", default=4096, min=16, help="The most processes and threads a server may have."),
     cfg.IntOpt("api_timeout", default=60, min=5, help="Seconds to wait for one answer of the Docker daemon."),
@@ -50,7 +50,7 @@ OPTIONS = [
     ),
     cfg.FloatOpt(
         "start_watch",
-        default=0.3,
+        default=0.2,
         min=0.0,
         help="Seconds to watch a new server's process: one that fails within them makes the boot fail.",
     ),
@@ -58,7 +58,7 @@ OPTIONS = [
         "image_limit_gb",
         default=64,
         min=1,
-        help="The most disk space an image may take once unpacked, where the flavor's root disk sets no limit.",
+        help="The most disk an image may take unpacked, where the flavor's root disk sets no limit.",
     ),
 ]
 

@@ -3,7 +3,7 @@
 """What a server's process wrote."""
 
 from novadocker.virt.docker import names, power
-from novadocker.virt.docker.engine import Engine
+from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.errors import NotFound
 
 # As much as the libvirt driver returns (MAX_CONSOLE_BYTES).

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's two containers: made, started, stopped, removed. Every step can be done again."""
 
+from dataclasses import replace
+
 from oslo_log import log as logging
 
 from novadocker.virt.docker import names, power
-from novadocker.virt.docker.engine import Engine
+from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.errors import Busy, EngineError, NotFound, ProcessFailed
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.spec import ContainerSpec
@@ -30,11 +32,32 @@ class Containers:
         """Return the workloads of all this host's servers."""
         return self._engine.list(host=self._host, role=names.WORKLOAD)
 
-    def sandbox(self, spec: ContainerSpec) -> int:
-        """Make the server's sandbox where there is none, and return its running process."""
-        if self._mine(spec.name) is None:
-            self._engine.create(spec)
-        return self.sandbox_restarted(spec.labels[names.LABEL_UUID])
+    def complete(self, uuid: str) -> bool:
+        """Say whether a server has both its containers."""
+        roles = (names.SANDBOX, names.WORKLOAD)
+        return all(self._mine(names.container(uuid=uuid, role=role)) is not None for role in roles)
+
+    def make(self, *, sandbox: ContainerSpec, workload: ContainerSpec) -> int:
+        """Make what is missing of a server's two containers; return the sandbox's running process.
+
+        Docker ties a workload to its sandbox's id: one whose sandbox is gone is made again, from its disk.
+        """
+        uuid = sandbox.labels[names.LABEL_UUID]
+        has_sandbox, has_workload = (
+            self._mine(sandbox.name) is not None,
+            self._mine(workload.name) is not None,
+        )
+        if has_workload and not has_sandbox:
+            LOG.warning("Server %s has lost its sandbox; its container is made again", uuid)
+            self._engine.commit(workload.name, reference=names.kept_tag(uuid))
+            self._remove(workload.name)
+            workload, has_workload = replace(workload, image=names.kept_tag(uuid)), False
+        if not has_sandbox:
+            self._engine.create(sandbox)
+        pid = self.sandbox_restarted(uuid)
+        if not has_workload:
+            self._engine.create(workload)
+        return pid
 
     def sandbox_restarted(self, uuid: str) -> int:
         """Return the process that holds the server's network namespace, started again where it has ended."""
@@ -53,11 +76,6 @@ class Containers:
         """Return the process that holds the server's network namespace; None when none does."""
         found = self._mine(names.container(uuid=uuid, role=names.SANDBOX))
         return found.pid if found and found.running else None
-
-    def create(self, spec: ContainerSpec) -> None:
-        """Make the workload when there is none."""
-        if self._mine(spec.name) is None:
-            self._engine.create(spec)
 
     def start(self, uuid: str) -> None:
         """Start a server's process; one that runs, goes on, and a frozen one is freed.
@@ -119,14 +137,23 @@ class Containers:
             name = names.container(uuid=uuid, role=role)
             if self._mine(name) is not None:
                 self._remove(name)
+        self._engine.untag(names.kept_tag(uuid))
+
+    def remove_orphans(self) -> None:
+        """Remove sandboxes without a workload: a build was cut short. Only while none is under way."""
+        here = {one.labels.get(names.LABEL_UUID) for one in self.workloads()}
+        for one in self._engine.list(host=self._host, role=names.SANDBOX):
+            if one.labels.get(names.LABEL_UUID) not in here:
+                LOG.info("Removing sandbox %s: its server was never finished", one.name)
+                self._remove(one.id)
 
     def _remove(self, name: str) -> None:
         for attempt in range(1, _REMOVE_ATTEMPTS + 1):
             try:
                 self._engine.remove(name)
             except (Busy, EngineError) as error:
-                # "removal … is already in progress", or "device or resource busy" while its last process dies:
-                # waiting for its end is what makes the next attempt different.
+                # "removal … is already in progress", or "device or resource busy" while its last process
+                # dies: waiting for its end is what makes the next attempt different.
                 if attempt == _REMOVE_ATTEMPTS:
                     raise
                 LOG.warning("Could not remove container %(name)s yet: %(why)s", {"name": name, "why": error})

@@ -3,8 +3,6 @@
 """Nova's ComputeDriver: its arguments become our values, a room does the work, our errors become Nova's."""
 
 import functools
-import shutil
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -27,23 +25,22 @@ from novadocker.virt.docker import (
     console,
     facts,
     faults,
-    files,
     names,
     power,
     resources,
-    spec,
-    vif,
 )
 from novadocker.virt.docker.containers import Containers
-from novadocker.virt.docker.engine import DockerEngine, Engine
+from novadocker.virt.docker.doors import Engine, Netlink, NetworkService, Plugging, SwitchDB
+from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.images import Images
-from novadocker.virt.docker.netns import KernelNetlink, Netlink
+from novadocker.virt.docker.netns import KernelNetlink
 from novadocker.virt.docker.network import EventWait, Network
-from novadocker.virt.docker.neutron import NetworkService, Neutron
-from novadocker.virt.docker.ovsdb import IdlSwitchDB, SwitchDB
-from novadocker.virt.docker.plugging import OsVif, Plugging
+from novadocker.virt.docker.neutron import Neutron
+from novadocker.virt.docker.ovsdb import IdlSwitchDB
+from novadocker.virt.docker.plugging import OsVif
+from novadocker.virt.docker.servers import Servers
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -96,11 +93,19 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             wait_for_mark=self._settings.network_backend == "ovn",
             ready_timeout=self._settings.port_ready_timeout,
         )
+        self._servers = Servers(
+            containers=self._containers,
+            images=self._images,
+            network=self._network,
+            settings=self._settings,
+            facts=self._facts,
+            disk_limit=lambda: self._disk_limit,
+        )
         self._watcher = Watcher(engine=self._engine, host=host, emit=self._emit, settled=_settled)
         self._known_facts: facts.EngineFacts | None = None
         self._disk_limit = False
 
-    # -- the host ---------------------------------------------------------------------------------------------
+    # -- the host ----------------------------------------------------------------------------------
 
     def init_host(self, host: str) -> None:
         """Look at the daemon and the switch, and begin to follow events; raises when there is no daemon."""
@@ -112,14 +117,14 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                     network_api, nova_host=self._settings.host, binding_host=self._settings.binding_host
                 )
             LOG.info(
-                "Docker %(version)s (API %(api)s), storage %(storage)s, control groups %(driver)s v%(cgroup)s",
+                "Docker %(version)s (API %(api)s), storage %(storage)s, cgroups %(driver)s v%(cgroup)s",
                 {"version": found.version, "api": found.api_version, "storage": found.storage_driver,
                  "driver": found.cgroup_driver, "cgroup": found.cgroup_version},
             )  # fmt: skip
             self._disk_limit = facts.disk_limit_supported(found, Path("/proc/self/mountinfo").read_text())
             if not self._disk_limit:
                 LOG.warning(
-                    "Docker's storage driver %s cannot limit a container's disk here: flavors' root disks are not "
+                    "Docker's storage driver %s cannot limit a container's disk here: root disks are not "
                     "enforced. btrfs can, and overlay2 on an xfs mounted with pquota.", found.storage_driver,
                 )  # fmt: skip
             if not found.user_namespaces:
@@ -127,6 +132,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                     "dockerd runs without --userns-remap: root in a container is root's uid on this host"
                 )
             self._images.sandbox()
+            self._containers.remove_orphans()
             servers = self.list_instance_uuids()
         try:
             self._network.sweep(servers)
@@ -140,7 +146,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self._switch.close()
 
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
-        """Return this host's one node: named as the service is, so that it differs from libvirt's beside it."""
+        """Return this host's one node, named as the service is: another than libvirt's beside it."""
         return [self._settings.host]
 
     def get_available_resource(self, nodename: str) -> dict[str, Any]:
@@ -181,7 +187,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Tell Nova not to bind ports to its own host name again, when that is another one."""
         return self._settings.binding_host != self._settings.host
 
-    # -- looking ----------------------------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------------
 
     def get_info(self, instance: Any, use_cache: bool = True) -> Any:
         """Return a server's power state; raises InstanceNotFound when it has no container."""
@@ -215,7 +221,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed):
             return console.output(self._engine, instance.uuid)
 
-    # -- a server's life --------------------------------------------------------------------------------------
+    # -- a server's life ---------------------------------------------------------------------------
 
     def spawn(
         self,
@@ -237,10 +243,19 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             faults.building(instance, image_id, refused=refused),
             self._watcher.operation(instance.uuid, ends_running=power_on),
         ):
+            if not instance.image_ref or driver.block_device_info_get_mapping(block_device_info):
+                raise ImageRejected("A container cannot start from a volume or with one yet.")
             try:
-                self._build(context, instance, image_meta, network_info, block_device_info, power_on=power_on)
+                self._servers.build(
+                    context,
+                    instance,
+                    network_info,
+                    command_line=image_meta.properties.get("os_command_line"),
+                    events=self._events(instance) if power_on else None,
+                    start=power_on,
+                )
             except Exception:
-                self._undo(instance, network_info)
+                self._servers.undo(instance, network_info)
                 raise
 
     def destroy(
@@ -270,14 +285,10 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     ) -> None:
         """Remove a server's containers, ports and files; what is gone already is fine."""
         with (
-            faults.translated(functools.partial(exception.InstanceTerminationFailure)),
+            faults.translated(exception.InstanceTerminationFailure),
             self._watcher.operation(instance.uuid, ends_running=False),
         ):
-            self._containers.remove(instance.uuid)
-            if destroy_vifs:
-                self._network.disconnect(instance, network_info or ())
-        if destroy_disks:
-            self.delete_instance_files(instance)
+            self._servers.remove(instance, network_info or (), disconnect=destroy_vifs, wipe=destroy_disks)
 
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
         """Stop a server's process, kindly for `timeout` seconds; its network stays."""
@@ -296,14 +307,14 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         accel_info: Any = None,
         share_info: Any = None,
     ) -> None:
-        """Start a server's process, in its network as it was left or made anew; nothing is removed on failure."""
+        """Start a server's process, its network first; nothing is removed on failure."""
         if not self.instance_exists(instance):
             raise exception.InstanceNotFound(instance_id=instance.uuid)
         with (
             faults.translated(exception.InstancePowerOnFailure),
             self._watcher.operation(instance.uuid, ends_running=True),
         ):
-            self._run(context, instance, list(network_info or ()), wait=True)
+            self._servers.run(context, instance, network_info or (), events=self._events(instance))
 
     def reboot(
         self,
@@ -320,9 +331,10 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         hard = reboot_type == "HARD"
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.stop(instance.uuid, grace=0 if hard else CONF.shutdown_timeout)
-            if hard and self._containers.workload(instance.uuid) is None:
-                self._make(context, instance, objects.ImageMeta.from_instance(instance))
-            self._run(context, instance, list(network_info or ()), wait=True)
+            if hard and not self._containers.complete(instance.uuid):
+                properties = objects.ImageMeta.from_instance(instance).properties
+                self._servers.make(context, instance, command_line=properties.get("os_command_line"))
+            self._servers.run(context, instance, network_info or (), events=self._events(instance))
 
     def pause(self, instance: Any) -> None:
         """Freeze a server's processes."""
@@ -341,20 +353,23 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self.power_on(context, instance, network_info, block_device_info)
 
     def poll_rebooting_instances(self, timeout: int, instances: Any) -> None:
-        """Do nothing: a reboot here ends by itself. (Nova calls this unguarded, and the base class raises.)"""
+        """Do nothing: a reboot here ends by itself. (Nova calls this unguarded; the base class raises.)"""
 
     def delete_instance_files(self, instance: Any) -> bool:
         """Remove what lies on disk for a server; says whether it is gone."""
-        place = self._files(instance)
-        shutil.rmtree(place, ignore_errors=True)
-        return not place.exists()
+        return self._servers.wipe(instance)
 
-    # -- ports ------------------------------------------------------------------------------------------------
+    # -- ports -------------------------------------------------------------------------------------
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's ports where they are not; those in use are not disturbed."""
         with faults.translated(exception.VirtualInterfacePlugException):
-            self._network.plug(instance, network_info or (), pid=self._containers.sandbox_pid(instance.uuid))
+            pid = self._containers.sandbox_pid(instance.uuid)
+            if pid is None:
+                self._network.plug(instance, network_info or ())
+            else:
+                context = nova_context.get_admin_context()
+                self._network.connect(context, instance, network_info or (), pid=pid, events=None)
 
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
         """Unplug a server's ports."""
@@ -366,7 +381,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed):
             pid = self._containers.sandbox_pid(instance.uuid)
             if pid is None:
-                self._network.plug(instance, [vif], pid=None)
+                self._network.plug(instance, [vif])
             else:
                 self._network.attach(context, instance, vif, pid=pid)
 
@@ -375,91 +390,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed):
             self._network.disconnect(instance, [vif])
 
-    # -- the steps --------------------------------------------------------------------------------------------
-
-    def _build(
-        self,
-        context: Any,
-        instance: Any,
-        image_meta: Any,
-        network_info: Any,
-        block_device_info: Any,
-        *,
-        power_on: bool,
-    ) -> None:
-        clock = _Phases()
-        if not instance.image_ref or driver.block_device_info_get_mapping(block_device_info):
-            raise ImageRejected("A container cannot start from a volume or with one yet.")
-        sandbox_pid = self._make(context, instance, image_meta)
-        clock.phase("containers")
-        # Nova allocates the ports meanwhile, in a thread; this is where it is waited for, and where it raises.
-        vifs = list(network_info or ())
-        clock.phase("ports")
-        self._network.connect(
-            context, instance, vifs, pid=sandbox_pid, events=self._events(instance) if power_on else None
-        )
-        files.write_network(self._files(instance), vif.plan(vifs), hostname=_hostname(instance))
-        clock.phase("network")
-        if power_on:
-            self._containers.start(instance.uuid)
-            self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
-            clock.phase("start")
-        LOG.info("Spawned: %s", clock, instance=instance)
-
-    def _make(self, context: Any, instance: Any, image_meta: Any) -> int:
-        """Make a server's containers and return the process that holds its network namespace."""
-        flavor, found = instance.flavor, self._facts()
-        image = self._images.ensure(
-            context,
-            instance.image_ref,
-            disk_limit=(flavor.root_gb << 30) or self._settings.image_limit_bytes,
-            trusted_certs=instance.trusted_certs,
-        )
-        server = spec.server(
-            uuid=instance.uuid,
-            name=instance.name,
-            host=self._settings.host,
-            hostname=_hostname(instance),
-            vcpus=flavor.vcpus,
-            memory_mb=flavor.memory_mb,
-            swap_mb=flavor.swap,
-            root_gb=flavor.root_gb,
-            command_line=image_meta.properties.get("os_command_line"),
-        )
-        if not (image.entrypoint or image.command or server.command):
-            raise ImageRejected("It says nothing to run: it has neither an ENTRYPOINT nor a CMD.")
-        ground = spec.Ground(
-            files=self._files(instance),
-            cpus=found.cpus,
-            pids=self._settings.pids_limit,
-            cgroup_parent=self._settings.cgroup_parent if found.cgroup_driver == "cgroupfs" else "",
-            init=self._settings.init,
-            disk_limit=self._disk_limit,
-        )
-        files.prepare(ground.files)
-        pid = self._containers.sandbox(spec.sandbox(server, image=self._images.sandbox(), ground=ground))
-        self._containers.create(spec.workload(server, image=image, ground=ground))
-        return pid
-
-    def _run(self, context: Any, instance: Any, vifs: list[Any], *, wait: bool) -> None:
-        """Start a server that has its containers, its network first."""
-        pid = self._containers.sandbox_restarted(instance.uuid)
-        self._network.connect(
-            context, instance, vifs, pid=pid, events=self._events(instance) if wait else None
-        )
-        files.prepare(self._files(instance))
-        files.write_network(self._files(instance), vif.plan(vifs), hostname=_hostname(instance))
-        self._containers.start(instance.uuid)
-
-    def _undo(self, instance: Any, network_info: Any) -> None:
-        try:
-            self._containers.remove(instance.uuid)
-            network_info = network_info if network_info is not None else []
-            network_info.wait(do_raise=False) if hasattr(network_info, "wait") else None
-            self._network.disconnect(instance, network_info)
-            self.delete_instance_files(instance)
-        except Exception:
-            LOG.exception("Could not clean up after the failed build; Nova tries again", instance=instance)
+    # -- the steps ---------------------------------------------------------------------------------
 
     def _events(self, instance: Any) -> EventWait:
         """Return Nova's wait for Neutron's events, ending as our error."""
@@ -495,25 +426,6 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             self._known_facts = self._engine.facts()
         return self._known_facts
 
-    def _files(self, instance: Any) -> Path:
-        return self._settings.instances_path / str(instance.uuid)
-
-
-class _Phases:
-    """How long the steps of a build took."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-        self._told: list[str] = []
-
-    def phase(self, name: str) -> None:
-        now = time.monotonic()
-        self._told.append(f"{name} {now - self._last:.2f} s")
-        self._last = now
-
-    def __str__(self) -> str:
-        return ", ".join(self._told)
-
 
 def _fetch(context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None:
     glance.API().download(context, image_id, dest_path=path, trusted_certs=trusted_certs)
@@ -521,10 +433,6 @@ def _fetch(context: Any, image_id: str, path: str, *, trusted_certs: Any) -> Non
 
 def _event_failed(event_name: str, instance: Any) -> bool:
     raise PortNotReady(f"Neutron reported that {event_name} failed.")
-
-
-def _hostname(instance: Any) -> str:
-    return names.hostname(instance.hostname, fallback=f"server-{instance.uuid}")
 
 
 def _settled(uuid: str) -> bool:
@@ -537,4 +445,4 @@ def _settled(uuid: str) -> bool:
         return True
     if found.task_state is not None or found.vm_state == vm_states.BUILDING:
         return False
-    return found.vm_state != vm_states.ACTIVE or found.power_state != power_state.RUNNING
+    return bool(found.vm_state != vm_states.ACTIVE or found.power_state != power_state.RUNNING)

@@ -5,8 +5,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import docker
 import requests
@@ -15,6 +14,7 @@ from docker import errors as docker_errors
 from docker.types import LogConfig
 
 from novadocker.virt.docker import names
+from novadocker.virt.docker.doors import EngineEvent, EventStream
 from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
 from novadocker.virt.docker.facts import EngineFacts, Image
 from novadocker.virt.docker.power import Container
@@ -22,65 +22,6 @@ from novadocker.virt.docker.spec import ContainerSpec
 
 # Console output kept per server, by Docker itself: two files, the older one dropped when the newer is full.
 _LOG_LIMIT = {"max-size": "1m", "max-file": "2"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineEvent:
-    """Something happened to a container of ours: start, die, pause, unpause, oom or destroy."""
-
-    action: str
-    container: str
-    uuid: str
-    role: str
-    exit_code: int | None = None
-
-
-class EventStream(Protocol):
-    """The daemon's events as they happen, until closed from any thread."""
-
-    def __iter__(self) -> Iterator[EngineEvent]: ...
-
-    def close(self) -> None: ...
-
-
-class Engine(Protocol):
-    """A Docker daemon. Containers are named or given by id; sizes are bytes, times seconds."""
-
-    def facts(self) -> EngineFacts: ...
-
-    def create(self, spec: ContainerSpec) -> str: ...
-
-    def inspect(self, container: str) -> Container | None: ...
-
-    def list(self, *, host: str, role: str) -> list[Container]: ...
-
-    def start(self, container: str) -> None: ...
-
-    def stop(self, container: str, *, grace: int) -> None: ...
-
-    def kill(self, container: str) -> None: ...
-
-    def pause(self, container: str) -> None: ...
-
-    def unpause(self, container: str) -> None: ...
-
-    def wait(self, container: str, *, timeout: float) -> int | None: ...
-
-    def remove(self, container: str) -> None: ...
-
-    def logs(self, container: str, *, limit: int) -> bytes: ...
-
-    def image(self, reference: str) -> Image | None: ...
-
-    def load(self, archive: Iterable[bytes]) -> None: ...
-
-    def commit(self, container: str, *, reference: str) -> None: ...
-
-    def save(self, reference: str) -> Iterator[bytes]: ...
-
-    def untag(self, reference: str) -> None: ...
-
-    def events(self, *, host: str) -> EventStream: ...
 
 
 class DockerEngine:
@@ -122,7 +63,8 @@ class DockerEngine:
             mem_limit=spec.memory,
             memswap_limit=spec.memory + spec.swap,
             nano_cpus=spec.cpus * 1_000_000_000 or None,
-            # The cap is the flavor's; the weight keeps it fair between flavors where processors are overcommitted.
+            # The cap is the flavor's; the weight keeps it fair between flavors where processors are
+            # overcommitted.
             cpu_shares=min(1024 * spec.cpus, 262144) or None,
             pids_limit=spec.pids,
             cap_drop=["ALL"],
@@ -215,7 +157,7 @@ class DockerEngine:
             self._api().unpause(container)
 
     def wait(self, container: str, *, timeout: float) -> int | None:
-        """Wait until a container has ended and return its exit code; None when it still runs after `timeout`."""
+        """Wait until a container has ended and return its exit code; None when it runs on."""
         try:
             with self._translate(f"wait for container {container}"):
                 answer = self._api().wait(container, timeout=timeout)
@@ -267,11 +209,6 @@ class DockerEngine:
         repository, _, tag = reference.rpartition(":")
         with self._translate(f"commit container {container}"):
             self._api().commit(container, repository=repository, tag=tag)
-
-    def save(self, reference: str) -> Iterator[bytes]:
-        """Return an image as a docker-save archive, in chunks."""
-        with self._translate(f"save image {reference}"):
-            return iter(self._api().get_image(reference))
 
     def untag(self, reference: str) -> None:
         """Drop a tag, and with an image's last tag the image; one that is gone already is fine."""

@@ -37,5 +37,9 @@ class SwitchUnreachable(NovaDockerError):
     """The Open vSwitch database does not answer."""
 
 
+class ServiceError(NovaDockerError):
+    """Neutron did not answer a question."""
+
+
 class LinkError(NovaDockerError):
     """The kernel refused a network device or setting."""

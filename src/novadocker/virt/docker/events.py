@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Docker's events become Nova's: a process that ends by itself is known at once, not at the next power sync.
 
-Nova ignores a lifecycle event while the server has a task (nova/compute/manager.py, _sync_instance_power_state).
-An end seen during one of our own operations is therefore told when the operation is over, and again until Nova
-has taken note: its manager clears the task only some time after our method has returned.
+Nova ignores a lifecycle event while the server has a task (nova/compute/manager.py,
+_sync_instance_power_state). An end seen during one of our own operations is therefore told when the
+operation is over, and again until Nova has taken note: its manager clears the task only some time after our
+method has returned.
 """
 
 import threading
@@ -14,12 +15,13 @@ from contextlib import contextmanager
 from oslo_log import log as logging
 
 from novadocker.virt.docker import names
-from novadocker.virt.docker.engine import Engine, EngineEvent, EventStream
+from novadocker.virt.docker.doors import Engine, EngineEvent, EventStream
 from novadocker.virt.docker.errors import EngineError
 
 LOG = logging.getLogger(__name__)
 
-# Seconds between two tellings of one end: together about two minutes, within which every task of ours is over.
+# Seconds between two tellings of one end: together about two minutes, within which every task of ours is
+# over.
 _TELL_AGAIN = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _RECONNECT_SLOWEST = 10.0
 
@@ -65,7 +67,8 @@ class Watcher:
     def operation(self, uuid: str, *, ends_running: bool) -> Iterator[None]:
         """Mark a server as being changed by us: what its containers do meanwhile is no news to Nova.
 
-        :param ends_running: the server is meant to run afterwards, so an end during the operation is news then.
+        :param ends_running: the server is meant to run afterwards, so an end during the operation is news
+            then.
         """
         with self._lock:
             self._busy[uuid] = self._busy.get(uuid, 0) + 1
@@ -101,7 +104,7 @@ class Watcher:
             delay = min(delay * 2, _RECONNECT_SLOWEST)
 
     def _catch_up(self) -> None:
-        """Tell what changed while there was no stream; at the first connection Nova has just looked itself."""
+        """Tell what changed while there was no stream; at first, Nova has just looked itself."""
         first = not self._states
         now = {
             one.labels.get(names.LABEL_UUID, ""): one.status

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our errors become Nova's, once, at the edge of the driver.
 
-While a server is being built, only some exceptions reach its owner in words. BuildAbortException does, and ends the
-build; ImageUnacceptable is turned into one. VirtualInterfaceCreateException loses its words, PortBindingFailed and
-everything unknown reschedule and end as "Exhausted all hosts" (nova/compute/manager.py, _build_and_run_instance).
+While a server is being built, only some exceptions reach its owner in words. BuildAbortException does, and
+ends the build; ImageUnacceptable is turned into one. VirtualInterfaceCreateException loses its words,
+PortBindingFailed and everything unknown reschedule and end as "Exhausted all hosts"
+(nova/compute/manager.py, _build_and_run_instance).
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ _ROOM = 180
 
 
 def words(error: NovaDockerError) -> str:
-    """Return as much of an error as a fault holds: what failed and the facts, and the hint where it still fits."""
+    """Return as much of an error as a fault holds: summary, facts, and the hint where it fits."""
     text = " ".join(part for part in (error.summary, error.facts) if part)
     if error.hint and len(text) + 1 + len(error.hint) <= _ROOM:
         text = f"{text} {error.hint}"
@@ -54,6 +55,6 @@ def translated(kind: Callable[..., Exception]) -> Iterator[None]:
         raise kind(reason=words(error)) from error
 
 
-def failed(*, reason: str) -> Exception:
+def failed(*, reason: str) -> Any:
     """Return Nova's general exception with our words."""
     return exception.NovaException(reason)

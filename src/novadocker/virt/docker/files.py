@@ -14,7 +14,8 @@ _MOUNTED = ("resolv.conf", "hosts")
 def prepare(place: Path) -> None:
     """Make a server's directory and the files Docker mounts from it, which must be there before it does.
 
-    They are read by root of the container's user namespace, who is nobody here; there is nothing secret in them.
+    They are read by root of the container's user namespace, who is nobody here; there is nothing secret in
+    them.
     """
     place.mkdir(parents=True, exist_ok=True)
     place.chmod(0o755)

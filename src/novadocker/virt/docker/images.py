@@ -5,23 +5,17 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from novadocker.virt.docker import archive, names, pause
-from novadocker.virt.docker.engine import Engine
+from novadocker.virt.docker.doors import Engine, Fetch
 from novadocker.virt.docker.errors import ImageRejected
 from novadocker.virt.docker.facts import EngineFacts, Image
 
 LOG = logging.getLogger(__name__)
-
-
-class Fetch(Protocol):
-    """Download an image's data to a file, checking its signature where certificates are given."""
-
-    def __call__(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None: ...
 
 
 class Images:
@@ -50,6 +44,10 @@ class Images:
                     context, image_id, tag=tag, disk_limit=disk_limit, trusted_certs=trusted_certs
                 )
         return image
+
+    def kept(self, uuid: str) -> Image | None:
+        """Return the image that holds a server's own disk, where its container was made again; None else."""
+        return self._engine.image(names.kept_tag(uuid))
 
     def sandbox(self) -> str:
         """Return the id of the sandbox's image, making it when it is not there."""

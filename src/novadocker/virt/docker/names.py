@@ -19,6 +19,7 @@ WORKLOAD = "workload"
 OWNER_MARK = "nova-docker-host"
 
 IMAGE_REPOSITORY = "nova-docker/glance"
+KEPT_REPOSITORY = "nova-docker/kept"
 SANDBOX_REPOSITORY = "nova-docker/sandbox"
 
 # IFNAMSIZ is 16 with the closing zero; Nova itself cuts device names at 14.
@@ -39,6 +40,11 @@ def labels(*, uuid: str, host: str, role: str, name: str) -> dict[str, str]:
 def image_tag(image_id: str) -> str:
     """Return the only tag a Glance image has on the daemon; no tenant chose any part of it."""
     return f"{IMAGE_REPOSITORY}:{image_id}"
+
+
+def kept_tag(uuid: str) -> str:
+    """Return the tag of the image that holds a server's disk while its container is made again."""
+    return f"{KEPT_REPOSITORY}:{uuid}"
 
 
 def peer_device(port_id: str) -> str:

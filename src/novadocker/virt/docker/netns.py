@@ -12,14 +12,15 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from pyroute2 import IPRoute, NetlinkError
 from pyroute2 import netns as kernel_netns
 
 from novadocker.virt.docker import privsep
+from novadocker.virt.docker.doors import HostDevice, InterfaceConfig
 from novadocker.virt.docker.errors import LinkError
 
 T = TypeVar("T")
@@ -28,44 +29,6 @@ _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
 _IFA_F_NODAD = 0x02
 _RTNH_F_ONLINK = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostDevice:
-    """A device on the host: its kind (veth, tun, …), its alias, and whether its peer is on the host too."""
-
-    name: str
-    kind: str
-    alias: str
-    peer_here: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class InterfaceConfig:
-    """An interface inside a namespace. Routes are (destination, next hop or empty, metric)."""
-
-    name: str
-    mac: str
-    mtu: int
-    addresses: tuple[str, ...]
-    routes: tuple[tuple[str, str, int], ...]
-    checksum_in_software: bool
-
-
-class Netlink(Protocol):
-    """Network devices of this host; `pid` is a process whose network namespace is meant."""
-
-    def add_pair(self, host_device: str, peer: str, *, mtu: int, alias: str) -> None: ...
-
-    def device(self, name: str) -> HostDevice | None: ...
-
-    def delete(self, name: str) -> None: ...
-
-    def join_bridge(self, name: str, *, bridge: str) -> None: ...
-
-    def bring_in(self, peer: str, *, pid: int, config: InterfaceConfig) -> None: ...
-
-    def inside(self, *, pid: int) -> dict[str, str]: ...
 
 
 class KernelNetlink:
@@ -97,7 +60,7 @@ class KernelNetlink:
         return dict(_inside(pid))
 
 
-@privsep.context.entrypoint
+@privsep.privileged
 def _add_pair(host_device: str, peer: str, mtu: int, alias: str) -> None:
     with _explained(f"make the pair {host_device} and {peer}"), IPRoute() as ip:
         ip.link("add", ifname=host_device, kind="veth", peer={"ifname": peer, "mtu": mtu}, mtu=mtu)
@@ -107,7 +70,7 @@ def _add_pair(host_device: str, peer: str, mtu: int, alias: str) -> None:
         ip.link("set", index=index, ifalias=alias, state="up")
 
 
-@privsep.context.entrypoint
+@privsep.privileged
 def _device(name: str) -> dict[str, Any] | None:
     with _explained(f"look at {name}"), IPRoute() as ip:
         found = ip.link_lookup(ifname=name)
@@ -124,7 +87,7 @@ def _device(name: str) -> dict[str, Any] | None:
         }
 
 
-@privsep.context.entrypoint
+@privsep.privileged
 def _delete(name: str) -> None:
     with _explained(f"delete {name}"), IPRoute() as ip:
         for index in ip.link_lookup(ifname=name):
@@ -135,13 +98,13 @@ def _delete(name: str) -> None:
                     raise
 
 
-@privsep.context.entrypoint
+@privsep.privileged
 def _join_bridge(name: str, bridge: str) -> None:
     with _explained(f"put {name} into bridge {bridge}"), IPRoute() as ip:
         ip.link("set", index=ip.link_lookup(ifname=name)[0], master=ip.link_lookup(ifname=bridge)[0])
 
 
-@privsep.context.entrypoint
+@privsep.privileged
 def _bring_in(peer: str, pid: int, config: dict[str, Any]) -> None:
     with _explained(f"move {peer} into the namespace of process {pid}"), IPRoute() as ip:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -153,7 +116,7 @@ def _bring_in(peer: str, pid: int, config: dict[str, Any]) -> None:
         _in_namespace(pid, lambda: _configure(peer, config))
 
 
-@privsep.context.entrypoint
+@privsep.privileged
 def _inside(pid: int) -> list[tuple[str, str]]:
     def look() -> list[tuple[str, str]]:
         with IPRoute() as ip:
@@ -215,7 +178,7 @@ def _transmit_checksum_off(name: str) -> None:
 
 
 def _in_namespace(pid: int, work: Callable[[], T]) -> T:
-    """Run `work` in a thread of its own inside the namespace: a thread's namespace is its own and ends with it."""
+    """Run `work` inside the namespace, in a thread: a thread's namespace is its own and ends with it."""
     result: list[T] = []
     problem: list[BaseException] = []
 

@@ -10,11 +10,8 @@ from typing import Any
 from oslo_log import log as logging
 
 from novadocker.virt.docker import names, vif
-from novadocker.virt.docker.errors import LinkError, PortNotReady, SwitchUnreachable
-from novadocker.virt.docker.netns import InterfaceConfig, Netlink
-from novadocker.virt.docker.neutron import NetworkService
-from novadocker.virt.docker.ovsdb import SwitchDB
-from novadocker.virt.docker.plugging import Plugging
+from novadocker.virt.docker.doors import InterfaceConfig, Netlink, NetworkService, Plugging, SwitchDB
+from novadocker.virt.docker.errors import LinkError, PortNotReady, ServiceError, SwitchUnreachable
 from novadocker.virt.docker.vif import VifPlan
 
 LOG = logging.getLogger(__name__)
@@ -64,37 +61,40 @@ class Network:
         plans = vif.plan(vifs)
         self._refuse_unbound(plans)
         pending = [("network-vif-plugged", one["id"]) for one in vifs if one.get("active") is False]
-        # Neutron's event is the slower sign where OVN leaves a mark, and may never come for a port plugged again.
+        # Neutron's event is the slower sign where OVN leaves a mark, and may never come for a port plugged
+        # again.
         by_mark = self._wait_for_mark and events is not None and self._marks_readable()
         waiting = events(pending) if events is not None and not by_mark and pending else nullcontext()
         with waiting:
-            inside = set(self._netlink.inside(pid=pid).values())
+            inside = self._netlink.inside(pid=pid)
             for one, plan in zip(vifs, plans, strict=True):
-                self._plug(instance, one, plan, keep=plan.mac in inside)
+                self._plug(instance, one, plan, keep=plan.mac in inside.values())
             for plan in plans:
-                if plan.mac not in inside:
-                    self._netlink.bring_in(plan.peer_device, pid=pid, config=self._config(context, plan))
+                if plan.mac not in inside.values():
+                    name = _free_name(plan.guest_device, taken=inside)
+                    config = self._config(context, replace(plan, guest_device=name))
+                    self._netlink.bring_in(plan.peer_device, pid=pid, config=config)
+                    inside[name] = plan.mac
             if by_mark:
                 self._await_marks(plans)
 
-    def plug(self, instance: Any, vifs: Iterable[Vif], *, pid: int | None) -> None:
-        """Plug a server's ports without disturbing any that is plugged; its namespace may not exist yet."""
+    def plug(self, instance: Any, vifs: Iterable[Vif]) -> None:
+        """Plug the ports of a server that has no namespace now; those plugged are not disturbed."""
         vifs = list(vifs)
         plans = vif.plan(vifs)
         self._refuse_unbound(plans)
-        inside = set(self._netlink.inside(pid=pid).values()) if pid else set()
         for one, plan in zip(vifs, plans, strict=True):
-            self._plug(instance, one, plan, keep=plan.mac in inside)
+            self._plug(instance, one, plan, keep=False)
 
     def attach(self, context: Any, instance: Any, one: Vif, *, pid: int) -> None:
         """Give a running server one more interface, under the first free name."""
-        taken = self._netlink.inside(pid=pid)
-        index = next(number for number in range(len(taken) + 1) if names.guest_device(number) not in taken)
-        plan = vif.one(one, index=index)
+        inside = self._netlink.inside(pid=pid)
+        plan = vif.one(one, index=len(inside))
         self._refuse_unbound([plan])
-        if plan.mac in taken.values():
+        if plan.mac in inside.values():
             return
         self._plug(instance, one, plan, keep=False)
+        plan = replace(plan, guest_device=_free_name(names.guest_device(0), taken=inside))
         self._netlink.bring_in(plan.peer_device, pid=pid, config=self._config(context, plan))
 
     def disconnect(self, instance: Any, vifs: Iterable[Vif]) -> None:
@@ -143,8 +143,8 @@ class Network:
             return f"This machine's OVN chassis calls itself '{chassis}', ports are bound to '{host}'."
         try:
             agents = self._service.agents(context, host)
-        except Exception as error:  # noqa: BLE001 - any failure of Neutron's client; the refusal itself is told
-            return f"Neutron's list of agents cannot be read: {error}"
+        except ServiceError as error:
+            return str(error)
         networking = [a for a in agents if "metadata" not in a.get("agent_type", "").lower()]
         if not networking:
             return f"Neutron knows no OVN chassis or agent on '{host}'; is ovn-controller running?"
@@ -182,13 +182,12 @@ class Network:
             # Only the first interface leads to the metadata service; a second way would be ambiguous.
             if extra is not None and plan.guest_device == names.guest_device(0):
                 routes = (*routes, extra)
-        plan = replace(plan, routes=routes)
         return InterfaceConfig(
             name=plan.guest_device,
             mac=plan.mac,
             mtu=plan.mtu,
             addresses=plan.addresses,
-            routes=tuple((route.destination, route.gateway or "", route.metric) for route in plan.routes),
+            routes=tuple((route.destination, route.gateway or "", route.metric) for route in routes),
             checksum_in_software=plan.checksum_in_software,
         )
 
@@ -223,3 +222,11 @@ class Network:
                 self._netlink.delete(device)
         except LinkError as error:
             LOG.warning("Device %(name)s stays: %(why)s", {"name": device, "why": error})
+
+
+def _free_name(wanted: str, *, taken: Iterable[str]) -> str:
+    """Return the wanted interface name, or the first free one: after a detach the numbers have a gap."""
+    taken = set(taken)
+    if wanted not in taken:
+        return wanted
+    return next(name for name in map(names.guest_device, range(len(taken) + 1)) if name not in taken)

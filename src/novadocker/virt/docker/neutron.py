@@ -5,18 +5,16 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
+
+from keystoneauth1.exceptions import ClientException
+from neutronclient.common.exceptions import NeutronClientException
+from nova.exception import NovaException
+
+from novadocker.virt.docker.errors import ServiceError
 
 # A burst of servers on one network asks once; a changed port is seen by the next server.
 _REMEMBER = 30.0
-
-
-class NetworkService(Protocol):
-    """The network service, as far as Nova did not ask already."""
-
-    def metadata_addresses(self, context: Any, network_id: str) -> tuple[str, ...]: ...
-
-    def agents(self, context: Any, host: str) -> list[dict[str, Any]]: ...
 
 
 class Neutron:
@@ -38,8 +36,13 @@ class Neutron:
             asked, addresses = self._known.get(network_id, (-_REMEMBER, ()))
         if now - asked < _REMEMBER:
             return addresses
-        ports = self._client(context).list_ports(
-            network_id=network_id, device_owner=["network:distributed", "network:dhcp"], fields=["fixed_ips"]
+        ports = self._ask(
+            "the network's DHCP ports",
+            context,
+            "list_ports",
+            network_id=network_id,
+            device_owner=["network:distributed", "network:dhcp"],
+            fields=["fixed_ips"],
         )["ports"]
         addresses = tuple(ip["ip_address"] for port in ports for ip in port["fixed_ips"])
         with self._lock:
@@ -49,4 +52,10 @@ class Neutron:
 
     def agents(self, context: Any, host: str) -> list[dict[str, Any]]:
         """Return the agents Neutron knows on a host."""
-        return list(self._client(context).list_agents(host=host)["agents"])
+        return list(self._ask("its agents", context, "list_agents", host=host)["agents"])
+
+    def _ask(self, what: str, context: Any, call: str, **query: Any) -> Any:
+        try:
+            return getattr(self._client(context), call)(**query)
+        except (NeutronClientException, ClientException, NovaException) as error:
+            raise ServiceError(f"Neutron does not tell {what}.", facts=str(error)) from error

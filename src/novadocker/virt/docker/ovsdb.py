@@ -7,8 +7,7 @@ It keeps a live copy of the few columns it needs; waiting is for a change of tha
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ovs.db import idl as ovs_idl
 from ovsdbapp import exceptions as ovsdb_exceptions
@@ -16,6 +15,7 @@ from ovsdbapp.backend.ovs_idl import connection, idlutils, transaction
 from ovsdbapp.schema.open_vswitch import impl_idl
 
 from novadocker.virt.docker import names
+from novadocker.virt.docker.doors import Chassis, SwitchPort
 from novadocker.virt.docker.errors import SwitchUnreachable
 
 _COLUMNS = {
@@ -25,45 +25,6 @@ _COLUMNS = {
     # Not the statistics: they change every five seconds on every port.
     "Interface": ("name", "external_ids", "error", "ofport"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwitchPort:
-    """A port of the switch. `owner` is the CONF.host that marked it, empty for one without a mark."""
-
-    device: str
-    port_id: str
-    server: str
-    owner: str
-    installed: bool
-    error: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chassis:
-    """What this machine's switch calls itself towards OVN; empty where it was never told."""
-
-    hostname: str
-    system_id: str
-    remote: str
-
-
-class SwitchDB(Protocol):
-    """This machine's Open vSwitch database. Every method raises SwitchUnreachable when it does not answer."""
-
-    def chassis(self) -> Chassis: ...
-
-    def port(self, device: str) -> SwitchPort | None: ...
-
-    def owned(self, owner: str) -> list[SwitchPort]: ...
-
-    def mark(self, device: str, *, owner: str) -> None: ...
-
-    def remove(self, device: str) -> None: ...
-
-    def wait_installed(self, devices: list[str], *, timeout: float) -> list[str]: ...
-
-    def close(self) -> None: ...
 
 
 class IdlSwitchDB:
@@ -80,7 +41,7 @@ class IdlSwitchDB:
     def chassis(self) -> Chassis:
         """Read what the switch tells OVN about itself."""
         with self._rows() as tables:
-            ids = next((row.external_ids for row in tables["Open_vSwitch"].rows.values()), {})
+            ids: dict[str, str] = next((row.external_ids for row in tables["Open_vSwitch"].rows.values()), {})
             return Chassis(
                 hostname=ids.get("hostname", ""),
                 system_id=ids.get("system-id", ""),
@@ -159,7 +120,7 @@ class IdlSwitchDB:
                 # The connection changes its copy only while it holds this lock, so readers wait on it too.
                 copy.changed = self._changed = threading.Condition(link.lock)
                 api = _Api(link)
-            except Exception as error:  # noqa: BLE001 - python-ovs and ovsdbapp raise bare Exceptions when refused
+            except Exception as error:
                 raise SwitchUnreachable(
                     f"The Open vSwitch database at {self._address} does not answer.",
                     facts=str(error),
@@ -171,7 +132,7 @@ class IdlSwitchDB:
 class _Copy(ovs_idl.Idl):  # type: ignore[misc]
     changed: threading.Condition | None = None
 
-    def notify(self, event: Any, row: Any, updates: Any = None) -> None:  # noqa: ARG002 - the library's signature
+    def notify(self, event: Any, row: Any, updates: Any = None) -> None:
         if self.changed is not None:
             self.changed.notify_all()
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sandbox's image: one file, one process, one system call (pure).
 
-The program that holds a server's network namespace is written out here, byte by byte, so that no image has to come
-from a registry, no compiler or static binary has to be on the host, and the same image comes out everywhere. It
-sleeps in pause(2), or in ppoll(2) where the processor's Linux has no pause, for ever: a page or two of memory.
+The program that holds a server's network namespace is written out here, byte by byte, so that no image has
+to come from a registry, no compiler or static binary has to be on the host, and the same image comes out
+everywhere. It sleeps in pause(2), or in ppoll(2) where the processor's Linux has no pause, for ever: a page
+or two of memory.
 """
 
 import hashlib

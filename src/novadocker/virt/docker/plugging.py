@@ -3,7 +3,7 @@
 """Plug a port into the switch and take it out again: os-vif, told about a veth pair instead of a tap."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import os_vif
 from nova import exception
@@ -11,14 +11,6 @@ from nova.network import os_vif_util
 from os_vif import exception as osvif_exception
 
 from novadocker.virt.docker.errors import PortNotReady
-
-
-class Plugging(Protocol):
-    """The switch as os-vif sees it. `bridge` is a Linux bridge the host's end belongs in, or None."""
-
-    def plug(self, instance: Any, vif: Mapping[str, Any]) -> str | None: ...
-
-    def unplug(self, instance: Any, vif: Mapping[str, Any]) -> None: ...
 
 
 class OsVif:
@@ -54,8 +46,9 @@ class OsVif:
             raise PortNotReady(
                 f"Port {vif['id']} is of type {vif['type']}; a container can only use Open vSwitch."
             )
-        # Neutron asks for a tap since 2026.1; os-vif makes one unless the device is there, and with the pair in
-        # place it is. On unplug it would delete the device as if it were its tap: that is ours to do.
+        # Neutron asks for a tap since 2026.1; os-vif makes one unless the device is there, and with the
+        # pair in place it is. On unplug it would delete the device as if it were its tap: that is ours to
+        # do.
         if "create_tap" in described.port_profile.fields:
             described.port_profile.create_tap = False
         return described

@@ -7,8 +7,12 @@ DAC_OVERRIDE to write its /proc/sys.
 """
 
 import os
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from oslo_privsep import capabilities, priv_context
+
+F = TypeVar("F", bound=Callable[..., object])
 
 context = priv_context.PrivContext(
     "novadocker",
@@ -25,3 +29,8 @@ context = priv_context.PrivContext(
 # A nova-compute that is root already gains nothing from a second root process, which takes a second to start.
 if os.geteuid() == 0:
     context.set_client_mode(False)
+
+
+def privileged(function: F) -> F:
+    """Run a function with the context's privileges; its arguments and result must be plain values."""
+    return cast(F, context.entrypoint(function))

@@ -26,7 +26,8 @@ class VifPlan:
     """One interface of a server.
 
     :param host_device: the end that stays on the host, plugged into the bridge.
-    :param peer_device: the other end's name until it is inside the container, where it becomes `guest_device`.
+    :param peer_device: the other end's name until it is inside the container, where it becomes
+        `guest_device`.
     :param checksum_in_software: the bridge forwards packets in a process, which completes no checksums.
     :param metadata_via: a DHCP port may lead to the metadata service: the network to look for it on.
     """
@@ -92,7 +93,7 @@ def metadata_route(plan: VifPlan, candidates: Iterable[str]) -> Route | None:
 
 
 def resolv_conf(plans: Iterable[VifPlan], *, domain: str = "") -> str:
-    """Return the server's /etc/resolv.conf: the subnets' name servers (a resolver reads no more than three)."""
+    """Return the server's /etc/resolv.conf: the subnets' name servers (resolvers read three)."""
     servers = list(dict.fromkeys(server for plan in plans for server in plan.nameservers))[:3]
     lines = [f"search {domain}"] if domain else []
     return "".join(f"{line}\n" for line in [*lines, *(f"nameserver {server}" for server in servers)])
@@ -110,7 +111,7 @@ def _routes(subnet: Mapping[str, Any], *, metric: int) -> list[Route]:
     routes = []
     for given in subnet["routes"]:
         hop = (given["gateway"] or {}).get("address")
-        on_link = hop in {None, "0.0.0.0", "::"}  # noqa: S104 - the address that means "no next hop"
+        on_link = hop in {None, "0.0.0.0", "::"}
         routes.append(Route(destination=given["cidr"], gateway=None if on_link else hop))
     gateway = (subnet["gateway"] or {}).get("address")
     default = "::/0" if ip_network(subnet["cidr"]).version == 6 else "0.0.0.0/0"

@@ -12,18 +12,21 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+
+import docker
+import pytest
 
 _CLONE_NEWNET = 0x40000000
 
 
-def missing(*programs: str) -> list[str]:
-    return [
-        program
-        for program in programs
-        if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
-    ]
+def require(*programs: str) -> None:
+    """Skip where a test cannot run: it needs root and these programs."""
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    absent = [program for program in programs if shutil.which(program, path=path) is None]
+    if os.geteuid() != 0 or absent:
+        pytest.skip(f"needs root and {', '.join(programs)}; missing: {absent or 'root'}")
 
 
 @contextmanager
@@ -33,8 +36,8 @@ def network_namespace() -> Iterator[None]:
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     if libc.unshare(_CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     try:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         yield
     finally:
         libc.setns(before, _CLONE_NEWNET)
@@ -43,11 +46,22 @@ def network_namespace() -> Iterator[None]:
 
 @contextmanager
 def running(
-    command: list[str], *, log: Path, ready: Callable[[], bool], within: float = 30
+    command: list[str],
+    *,
+    log: Path,
+    ready: Callable[[], bool],
+    within: float = 30,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[subprocess.Popen]:
     """Run a daemon until the block is left; its log is shown when it does not become ready."""
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+        )
     try:
         deadline = time.monotonic() + within
         while not ready():
@@ -109,36 +123,89 @@ def dockerd() -> Iterator[Dockerd]:
 
 
 def _remove_containers(daemon: Dockerd) -> None:
-    import docker
-
     api = docker.APIClient(base_url=daemon.url, version="auto")
     for one in api.containers(all=True):
         api.remove_container(one["Id"], force=True, v=True)
 
 
 @contextmanager
-def switch() -> Iterator[str]:
-    """Run an Open vSwitch with a bridge `ndk-test` on the netdev datapath; gives the database's address."""
+def switch(*, bridge: str = "ndk-test") -> Iterator[str]:
+    """Run an Open vSwitch with a bridge on the netdev datapath; gives the database's address."""
     place = Path(tempfile.mkdtemp(prefix="ndk-ovs-"))
     database, socket = place / "conf.db", place / "db.sock"
-    environment = {**os.environ, "OVS_RUNDIR": str(place), "OVS_LOGDIR": str(place), "OVS_DBDIR": str(place)}
-    os.environ.update(environment)
-    schema = "/usr/share/openvswitch/vswitch.ovsschema"
-    subprocess.run(["ovsdb-tool", "create", str(database), schema], check=True, env=environment)
+    address = f"unix:{socket}"
+    environment = {"OVS_RUNDIR": str(place), "OVS_LOGDIR": str(place), "OVS_DBDIR": str(place)}
     server = ["ovsdb-server", str(database), f"--remote=punix:{socket}", f"--unixctl={place}/server.ctl"]
-    vswitchd = ["ovs-vswitchd", f"unix:{socket}", f"--unixctl={place}/vswitchd.ctl"]
+    vswitchd = ["ovs-vswitchd", address, f"--unixctl={place}/vswitchd.ctl"]
+    log = place / "log"
     try:
-        with running(server, log=place / "log", ready=socket.exists):
-            vsctl(f"unix:{socket}", "--no-wait", "init")
-            with running(vswitchd, log=place / "log", ready=(place / "vswitchd.ctl").exists):
-                vsctl(
-                    f"unix:{socket}",
-                    "add-br", "ndk-test", "--", "set", "bridge", "ndk-test", "datapath_type=netdev",
-                )  # fmt: skip
-                yield f"unix:{socket}"
-                vsctl(f"unix:{socket}", "del-br", "ndk-test")
+        create(database, "/usr/share/openvswitch/vswitch.ovsschema")
+        with running(server, log=log, ready=socket.exists, environment=environment):
+            vsctl(address, "--no-wait", "init")
+            with running(vswitchd, log=log, ready=(place / "vswitchd.ctl").exists, environment=environment):
+                vsctl(address, "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")
+                yield address
+                vsctl(address, "del-br", bridge)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def ovn(switch_address: str, *, bridge: str = "ndk-test", hostname: str = "chassis") -> Iterator["Ovn"]:
+    """Run OVN's two databases and northd, and an ovn-controller that can be stopped, on a switch."""
+    place = Path(tempfile.mkdtemp(prefix="ndk-ovn-"))
+    environment = {"OVN_RUNDIR": str(place), "OVN_LOGDIR": str(place), "OVN_DBDIR": str(place)}
+    log = place / "log"
+    addresses = {}
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, place, ignore_errors=True)
+        for name in ("nb", "sb"):
+            database, socket = place / f"{name}.db", place / f"{name}.sock"
+            addresses[name] = f"unix:{socket}"
+            create(database, f"/usr/share/ovn/ovn-{name}.ovsschema")
+            command = [
+                "ovsdb-server",
+                str(database),
+                f"--remote=punix:{socket}",
+                f"--unixctl={place}/{name}.ctl",
+            ]
+            stack.enter_context(running(command, log=log, ready=socket.exists, environment=environment))
+        northd = ["ovn-northd", f"--ovnnb-db={addresses['nb']}", f"--ovnsb-db={addresses['sb']}",
+                  f"--unixctl={place}/northd.ctl"]  # fmt: skip
+        stack.enter_context(
+            running(northd, log=log, ready=(place / "northd.ctl").exists, environment=environment)
+        )
+        vsctl(
+            switch_address, "set", "open_vswitch", ".", "external_ids:system-id=ndk-test",
+            f"external_ids:hostname={hostname}", f"external_ids:ovn-remote={addresses['sb']}",
+            "external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=127.0.0.1",
+            f"external_ids:ovn-bridge={bridge}", "external_ids:ovn-bridge-datapath-type=netdev",
+        )  # fmt: skip
+        yield Ovn(switch_address, addresses["nb"], place, environment)
+
+
+class Ovn:
+    """A running OVN: its northbound database, and its controller to switch on and off."""
+
+    def __init__(
+        self, switch_address: str, northbound: str, place: Path, environment: dict[str, str]
+    ) -> None:
+        self._switch = switch_address
+        self._northbound = northbound
+        self._place = place
+        self._environment = environment
+
+    def controller(self) -> AbstractContextManager[subprocess.Popen]:
+        socket = self._place / "controller.ctl"
+        command = ["ovn-controller", self._switch, f"--unixctl={socket}"]
+        return running(command, log=self._place / "log", ready=socket.exists, environment=self._environment)
+
+    def nbctl(self, *words: str) -> None:
+        subprocess.run(["ovn-nbctl", f"--db={self._northbound}", "--timeout=10", *words], check=True)
+
+
+def create(database: Path, schema: str) -> None:
+    subprocess.run(["ovsdb-tool", "create", str(database), schema], check=True)
 
 
 def vsctl(address: str, *words: str) -> str:

@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The doors: one protocol per outside thing, and the values that pass through it.
+
+Rooms know these; only the driver knows who stands behind them, and the tests' fakes sit the same
+examination as the real ones (tests/contract).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from novadocker.virt.docker.facts import EngineFacts, Image
+from novadocker.virt.docker.power import Container
+from novadocker.virt.docker.spec import ContainerSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEvent:
+    """Something happened to a container of ours: start, die, pause, unpause, oom or destroy."""
+
+    action: str
+    container: str
+    uuid: str
+    role: str
+    exit_code: int | None = None
+
+
+class EventStream(Protocol):
+    """The daemon's events as they happen, until closed from any thread."""
+
+    def __iter__(self) -> Iterator[EngineEvent]: ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """A Docker daemon. Containers are named or given by id; sizes are bytes, times seconds."""
+
+    def facts(self) -> EngineFacts: ...
+
+    def create(self, spec: ContainerSpec) -> str: ...
+
+    def inspect(self, container: str) -> Container | None: ...
+
+    def list(self, *, host: str, role: str) -> list[Container]: ...
+
+    def start(self, container: str) -> None: ...
+
+    def stop(self, container: str, *, grace: int) -> None: ...
+
+    def kill(self, container: str) -> None: ...
+
+    def pause(self, container: str) -> None: ...
+
+    def unpause(self, container: str) -> None: ...
+
+    def wait(self, container: str, *, timeout: float) -> int | None: ...
+
+    def remove(self, container: str) -> None: ...
+
+    def logs(self, container: str, *, limit: int) -> bytes: ...
+
+    def image(self, reference: str) -> Image | None: ...
+
+    def load(self, archive: Iterable[bytes]) -> None: ...
+
+    def commit(self, container: str, *, reference: str) -> None: ...
+
+    def untag(self, reference: str) -> None: ...
+
+    def events(self, *, host: str) -> EventStream: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostDevice:
+    """A device on the host: its kind (veth, tun, …), its alias, and whether its peer is on the host too."""
+
+    name: str
+    kind: str
+    alias: str
+    peer_here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterfaceConfig:
+    """An interface inside a namespace. Routes are (destination, next hop or empty, metric)."""
+
+    name: str
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...]
+    routes: tuple[tuple[str, str, int], ...]
+    checksum_in_software: bool
+
+
+class Netlink(Protocol):
+    """Network devices of this host; `pid` is a process whose network namespace is meant."""
+
+    def add_pair(self, host_device: str, peer: str, *, mtu: int, alias: str) -> None: ...
+
+    def device(self, name: str) -> HostDevice | None: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def join_bridge(self, name: str, *, bridge: str) -> None: ...
+
+    def bring_in(self, peer: str, *, pid: int, config: InterfaceConfig) -> None: ...
+
+    def inside(self, *, pid: int) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchPort:
+    """A port of the switch. `owner` is the CONF.host that marked it, empty for one without a mark."""
+
+    device: str
+    port_id: str
+    server: str
+    owner: str
+    installed: bool
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chassis:
+    """What this machine's switch calls itself towards OVN; empty where it was never told."""
+
+    hostname: str
+    system_id: str
+    remote: str
+
+
+class SwitchDB(Protocol):
+    """This machine's Open vSwitch database. Every method raises SwitchUnreachable when it does not answer."""
+
+    def chassis(self) -> Chassis: ...
+
+    def port(self, device: str) -> SwitchPort | None: ...
+
+    def owned(self, owner: str) -> list[SwitchPort]: ...
+
+    def mark(self, device: str, *, owner: str) -> None: ...
+
+    def remove(self, device: str) -> None: ...
+
+    def wait_installed(self, devices: list[str], *, timeout: float) -> list[str]: ...
+
+    def close(self) -> None: ...
+
+
+class NetworkService(Protocol):
+    """The network service, as far as Nova did not ask already."""
+
+    def metadata_addresses(self, context: Any, network_id: str) -> tuple[str, ...]: ...
+
+    def agents(self, context: Any, host: str) -> list[dict[str, Any]]: ...
+
+
+class Plugging(Protocol):
+    """The switch as os-vif sees it. `bridge` is a Linux bridge the host's end belongs in, or None."""
+
+    def plug(self, instance: Any, vif: Mapping[str, Any]) -> str | None: ...
+
+    def unplug(self, instance: Any, vif: Mapping[str, Any]) -> None: ...
+
+
+class Fetch(Protocol):
+    """Download an image's data to a file, checking its signature where certificates are given."""
+
+    def __call__(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None: ...

@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A server's life, put together from the rooms: built, run, removed. The order of things is decided here."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from oslo_log import log as logging
+
+from novadocker.virt.docker import files, names, spec, vif
+from novadocker.virt.docker.conf import Settings
+from novadocker.virt.docker.containers import Containers
+from novadocker.virt.docker.errors import ImageRejected
+from novadocker.virt.docker.facts import EngineFacts
+from novadocker.virt.docker.images import Images
+from novadocker.virt.docker.network import EventWait, Network
+
+LOG = logging.getLogger(__name__)
+
+
+class Servers:
+    """The servers of this host. Nova's instance is only read: its id, names, flavor and image.
+
+    :param disk_limit: whether the daemon can hold a container to its flavor's root disk.
+    """
+
+    def __init__(
+        self,
+        *,
+        containers: Containers,
+        images: Images,
+        network: Network,
+        settings: Settings,
+        facts: Callable[[], EngineFacts],
+        disk_limit: Callable[[], bool],
+    ) -> None:
+        self._containers = containers
+        self._images = images
+        self._network = network
+        self._settings = settings
+        self._facts = facts
+        self._disk_limit = disk_limit
+
+    def build(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        *,
+        command_line: str | None,
+        events: EventWait | None,
+        start: bool,
+    ) -> None:
+        """Make a server, and start its process when its network works; after a failure, call `undo`."""
+        clock = _Phases()
+        pid = self.make(context, instance, command_line=command_line)
+        clock.phase("containers")
+        # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
+        vifs = list(network_info or ())
+        clock.phase("ports")
+        self._connect(context, instance, vifs, pid=pid, events=events)
+        clock.phase("network")
+        if start:
+            self._containers.start(instance.uuid)
+            self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
+            clock.phase("start")
+        LOG.info("Built: %s", clock, instance=instance)
+
+    def make(self, context: Any, instance: Any, *, command_line: str | None) -> int:
+        """Make those of a server's containers that are missing; return the process that holds its network."""
+        flavor, found = instance.flavor, self._facts()
+        image = self._images.kept(instance.uuid) or self._images.ensure(
+            context,
+            instance.image_ref,
+            disk_limit=(flavor.root_gb << 30) or self._settings.image_limit_bytes,
+            trusted_certs=instance.trusted_certs,
+        )
+        server = spec.server(
+            uuid=instance.uuid,
+            name=instance.name,
+            host=self._settings.host,
+            hostname=hostname(instance),
+            vcpus=flavor.vcpus,
+            memory_mb=flavor.memory_mb,
+            swap_mb=flavor.swap,
+            root_gb=flavor.root_gb,
+            command_line=command_line,
+        )
+        if not (image.entrypoint or image.command or server.command):
+            raise ImageRejected("It says nothing to run: it has neither an ENTRYPOINT nor a CMD.")
+        ground = spec.Ground(
+            files=self.place(instance),
+            cpus=found.cpus,
+            pids=self._settings.pids_limit,
+            cgroup_parent=self._settings.cgroup_parent if found.cgroup_driver == "cgroupfs" else "",
+            init=self._settings.init,
+            disk_limit=self._disk_limit(),
+        )
+        files.prepare(ground.files)
+        return self._containers.make(
+            sandbox=spec.sandbox(server, image=self._images.sandbox(), ground=ground),
+            workload=spec.workload(server, image=image, ground=ground),
+        )
+
+    def run(self, context: Any, instance: Any, vifs: Iterable[Any], *, events: EventWait | None) -> None:
+        """Start the process of a server that has its containers, its network first."""
+        pid = self._containers.sandbox_restarted(instance.uuid)
+        files.prepare(self.place(instance))
+        self._connect(context, instance, list(vifs), pid=pid, events=events)
+        self._containers.start(instance.uuid)
+
+    def remove(self, instance: Any, vifs: Iterable[Any], *, disconnect: bool, wipe: bool) -> None:
+        """Remove a server's containers, its ports and its files; what is gone already is fine."""
+        self._containers.remove(instance.uuid)
+        if disconnect:
+            self._network.disconnect(instance, vifs)
+        if wipe:
+            self.wipe(instance)
+
+    def undo(self, instance: Any, network_info: Any) -> None:
+        """Remove what a failed build has made; failing here is only told: Nova removes the server next."""
+        try:
+            if hasattr(network_info, "wait"):  # Nova's list that fills itself, or failed to
+                network_info.wait(do_raise=False)
+            self.remove(instance, network_info or (), disconnect=True, wipe=True)
+        except Exception:
+            LOG.exception("Could not clean up after the failed build", instance=instance)
+
+    def wipe(self, instance: Any) -> bool:
+        """Remove what lies on disk for a server; says whether it is gone."""
+        place = self.place(instance)
+        shutil.rmtree(place, ignore_errors=True)
+        return not place.exists()
+
+    def place(self, instance: Any) -> Path:
+        """Return the directory of a server's files."""
+        return self._settings.instances_path / str(instance.uuid)
+
+    def _connect(
+        self, context: Any, instance: Any, vifs: list[Any], *, pid: int, events: EventWait | None
+    ) -> None:
+        files.write_network(self.place(instance), vif.plan(vifs), hostname=hostname(instance))
+        self._network.connect(context, instance, vifs, pid=pid, events=events)
+
+
+class _Phases:
+    """How long the steps of a build took."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._told: list[str] = []
+
+    def phase(self, name: str) -> None:
+        now = time.monotonic()
+        self._told.append(f"{name} {now - self._last:.2f} s")
+        self._last = now
+
+    def __str__(self) -> str:
+        return ", ".join(self._told)
+
+
+def hostname(instance: Any) -> str:
+    """Return the hostname of a server, as its kernel and resolver accept it."""
+    return names.hostname(instance.hostname, fallback=f"server-{instance.uuid}")

@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every engine does: the fake, and a real dockerd."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from novadocker.virt.docker import archive, names, pause, spec
+from novadocker.virt.docker.doors import Engine
+from novadocker.virt.docker.engine import DockerEngine
+from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
+from tests.fakes import docker_archive
+from tests.fakes.engine import FakeEngine
+from tests.functional.virt.docker import daemons
+
+HOST = "host-docker"
+
+
+class Bench:
+    """An engine with an image that runs on, one that ends with code 3, and one that cannot start."""
+
+    def __init__(self, engine: Engine, *, real: bool, spool: Path) -> None:
+        self.engine = engine
+        self._real = real
+        self._spool = spool
+        self._number = 0
+
+    def image(self, name: str, command: list[str]) -> str:
+        path = self._spool / name
+        path.write_bytes(docker_archive.busybox(command, tags=["tenant/own:latest"]))
+        found = archive.inspect(path, architecture="amd64", disk_limit=1 << 30)
+        tag = names.image_tag(name)
+        self.engine.load(archive.rewritten(found, tag=tag))
+        return tag
+
+    def container(self, kind: str = "runs", **changes: object) -> str:
+        commands = {
+            "runs": ["sleep", "1000"] if self._real else ["runs"],
+            "ends": ["sh", "-c", "echo last words; exit 3"] if self._real else ["exit", "3"],
+            "missing": ["missing"],
+        }
+        self._number += 1
+        uuid = f"uuid-{kind}-{self._number}"
+        known = {
+            "name": names.container(uuid=uuid, role=names.WORKLOAD),
+            "image": self.image(f"image-{kind}", commands[kind]),
+            "labels": names.labels(uuid=uuid, host=HOST, role=names.WORKLOAD, name=uuid),
+            "network": "none",
+            "memory": 64 << 20,
+            "pids": 100,
+        }
+        wanted = spec.ContainerSpec(**{**known, **changes})
+        self.engine.create(wanted)
+        return wanted.name
+
+
+@pytest.fixture(scope="module", params=["fake", pytest.param("docker", marks=pytest.mark.functional)])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with tempfile.TemporaryDirectory() as spool:
+        if request.param == "fake":
+            yield Bench(FakeEngine(), real=False, spool=Path(spool))
+            return
+        daemons.require("dockerd", "busybox")
+        with daemons.dockerd() as daemon:
+            yield Bench(DockerEngine(url=daemon.url, timeout=30), real=True, spool=Path(spool))
+
+
+def test_it_knows_itself(bench: Bench) -> None:
+    facts = bench.engine.facts()
+    assert facts.cpus > 0
+    assert facts.version_number > 20_000_000
+    assert facts.image_architecture in {"amd64", "arm64"}
+
+
+def test_a_container_lives_and_goes(bench: Bench) -> None:
+    name = bench.container()
+    assert bench.engine.inspect(name).status == "created"
+    bench.engine.start(name)
+    bench.engine.start(name)
+    found = bench.engine.inspect(name)
+    assert (found.status, found.pid > 0) == ("running", True)
+    assert name in {one.name for one in bench.engine.list(host=HOST, role=names.WORKLOAD)}
+    assert bench.engine.list(host="another", role=names.WORKLOAD) == []
+    bench.engine.kill(name)
+    assert bench.engine.wait(name, timeout=5) == 137
+    bench.engine.kill(name)
+    assert bench.engine.inspect(name).status == "exited"
+    bench.engine.remove(name)
+    bench.engine.remove(name)
+    assert bench.engine.inspect(name) is None
+
+
+def test_a_name_is_taken_once(bench: Bench) -> None:
+    name = bench.container()
+    with pytest.raises(Busy):
+        bench.container(name=name)
+
+
+def test_what_is_not_there_is_not_found(bench: Bench) -> None:
+    assert bench.engine.inspect("nova-nobody") is None
+    assert bench.engine.image("nova-docker/glance:nothing") is None
+    with pytest.raises(NotFound):
+        bench.engine.start("nova-nobody")
+    with pytest.raises(NotFound):
+        bench.container(image="sha256:" + "0" * 64)
+    bench.engine.untag("nova-docker/glance:nothing")
+
+
+def test_waiting_ends_with_the_time(bench: Bench) -> None:
+    name = bench.container()
+    bench.engine.start(name)
+    assert bench.engine.wait(name, timeout=0.2) is None
+
+
+def test_last_words_and_code_are_kept(bench: Bench) -> None:
+    name = bench.container("ends")
+    bench.engine.start(name)
+    assert bench.engine.wait(name, timeout=5) == 3
+    assert bench.engine.logs(name, limit=1000) == b"last words\n"
+    assert bench.engine.logs(name, limit=6) == b"words\n"
+
+
+def test_a_missing_command_is_an_error_with_its_name(bench: Bench) -> None:
+    name = bench.container("missing")
+    with pytest.raises(EngineError, match="missing"):
+        bench.engine.start(name)
+
+
+def test_freezing(bench: Bench) -> None:
+    name = bench.container()
+    with pytest.raises(Busy):
+        bench.engine.pause(name)
+    bench.engine.start(name)
+    bench.engine.pause(name)
+    assert bench.engine.inspect(name).status == "paused"
+    bench.engine.unpause(name)
+    assert bench.engine.inspect(name).status == "running"
+
+
+def test_an_image_has_our_tag_alone(bench: Bench) -> None:
+    tag = bench.image("one-tag", ["runs"])
+    assert bench.engine.image(tag).command == ("runs",)
+    assert bench.engine.image("tenant/own:latest") is None
+
+
+def test_the_sandbox_image_loads(bench: Bench) -> None:
+    tag, content = pause.archive("amd64")
+    bench.engine.load([content])
+    assert bench.engine.image(tag).command == ("/pause",)
+
+
+def test_a_container_s_disk_becomes_an_image(bench: Bench) -> None:
+    name = bench.container()
+    bench.engine.commit(name, reference="nova-docker/kept:one")
+    assert bench.engine.image("nova-docker/kept:one") is not None
+    bench.engine.untag("nova-docker/kept:one")
+    assert bench.engine.image("nova-docker/kept:one") is None
+
+
+def test_events_tell_who_and_what(bench: Bench) -> None:
+    seen, arrived = [], threading.Event()
+    stream = bench.engine.events(host=HOST)
+
+    def follow() -> None:
+        try:
+            for event in stream:
+                seen.append(event)
+                if event.action == "destroy":
+                    arrived.set()
+        except EngineUnreachable:
+            return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    name = bench.container("ends")
+    bench.engine.start(name)
+    bench.engine.wait(name, timeout=5)
+    bench.engine.remove(name)
+    assert arrived.wait(5)
+    stream.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    told = [(event.action, event.exit_code) for event in seen if event.action in {"start", "die", "destroy"}]
+    assert told == [("start", None), ("die", 3), ("destroy", None)]
+    assert {event.uuid for event in seen} == {name.removeprefix("nova-")}
+    assert {event.role for event in seen} == {names.WORKLOAD}

@@ -1,0 +1,247 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A Docker daemon in memory. It sits the same contract tests as the real one."""
+
+import hashlib
+import io
+import json
+import queue
+import tarfile
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from novadocker.virt.docker import names
+from novadocker.virt.docker.doors import EngineEvent
+from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
+from novadocker.virt.docker.facts import EngineFacts, Image
+from novadocker.virt.docker.power import Container
+from novadocker.virt.docker.spec import ContainerSpec
+
+FACTS = EngineFacts(
+    version="20.10.24+dfsg1",
+    api_version="1.41",
+    storage_driver="overlay2",
+    backing_filesystem="extfs",
+    root_dir="/var/lib/docker",
+    cgroup_driver="cgroupfs",
+    cgroup_version="1",
+    cpus=2,
+    memory_bytes=4 << 30,
+    architecture="x86_64",
+    user_namespaces=True,
+)
+
+
+class FakeEngine:
+    """Containers run what their first word says: `exit N` ends at once, `missing` cannot start, others run."""
+
+    def __init__(self, *, facts: EngineFacts = FACTS) -> None:
+        self.reachable = True
+        self.busy_removals = 0
+        self.loads = 0
+        self.specs: dict[str, ContainerSpec] = {}
+        self._facts = facts
+        self._containers: dict[str, Container] = {}
+        self._output: dict[str, bytes] = {}
+        self._images: dict[str, Image] = {}
+        self._tags: dict[str, str] = {}
+        self._streams: list[_Stream] = []
+        self._lock = threading.RLock()
+
+    def facts(self) -> EngineFacts:
+        self._answer()
+        return self._facts
+
+    def create(self, spec: ContainerSpec) -> str:
+        self._answer()
+        image = self.image(spec.image)
+        if image is None:
+            raise NotFound("Could not create.", facts=f"No such image: {spec.image}")
+        if spec.name in self._containers:
+            raise Busy("Could not create.", facts=f"name {spec.name} is in use")
+        identity = hashlib.sha256(f"{spec.name}{len(self.specs)}".encode()).hexdigest()
+        self.specs[spec.name] = spec
+        self._containers[spec.name] = Container(
+            id=identity, name=spec.name, status="created", image=image.id, labels=dict(spec.labels)
+        )
+        return identity
+
+    def inspect(self, container: str) -> Container | None:
+        self._answer()
+        return next((one for one in self._containers.values() if container in {one.name, one.id}), None)
+
+    def list(self, *, host: str, role: str) -> list[Container]:
+        self._answer()
+        return [
+            one
+            for one in self._containers.values()
+            if one.labels.get(names.LABEL_HOST) == host and one.labels.get(names.LABEL_ROLE) == role
+        ]
+
+    def start(self, container: str) -> None:
+        one = self._one(container)
+        if one.running:
+            return
+        spec = self.specs[one.name]
+        argv = spec.command or self._argv(one.image)
+        if argv[:1] == ("missing",):
+            raise EngineError(
+                "Could not start.",
+                facts="OCI runtime create failed: runc create failed: unable to start container process caused: "
+                'exec: "missing": executable file not found in $PATH: unknown',
+            )
+        self._change(one, "start", status="running", pid=4242 + len(self.specs))
+        if argv[:1] == ("exit",):
+            self._output[one.name] = b"last words\n"
+            self.end(one.name, code=int(argv[1]))
+
+    def stop(self, container: str, *, grace: int) -> None:
+        self.kill(container)
+
+    def kill(self, container: str) -> None:
+        one = self._one(container)
+        if one.running:
+            self.end(one.name, code=137)
+
+    def pause(self, container: str) -> None:
+        one = self._one(container)
+        if one.status != "running":
+            raise Busy("Could not pause.", facts="is not running")
+        self._change(one, "pause", status="paused")
+
+    def unpause(self, container: str) -> None:
+        one = self._one(container)
+        if one.status != "paused":
+            raise EngineError("Could not unpause.", facts="is not paused")
+        self._change(one, "unpause", status="running")
+
+    def wait(self, container: str, *, timeout: float) -> int | None:
+        one = self._one(container)
+        return None if one.running else one.exit_code
+
+    def remove(self, container: str) -> None:
+        self._answer()
+        one = self.inspect(container)
+        if one is None:
+            return
+        if self.busy_removals:
+            self.busy_removals -= 1
+            raise EngineError("Could not remove.", facts="device or resource busy")
+        self.kill(container)
+        del self._containers[one.name]
+        self._tell(one, "destroy")
+
+    def logs(self, container: str, *, limit: int) -> bytes:
+        return self._output.get(self._one(container).name, b"")[-limit:]
+
+    def image(self, reference: str) -> Image | None:
+        self._answer()
+        return self._images.get(self._tags.get(reference, reference))
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        self._answer()
+        self.loads += 1
+        with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
+            for one in json.loads(_read(tar, "manifest.json")):
+                text = _read(tar, one["Config"])
+                settings = json.loads(text)["config"]
+                identity = f"sha256:{hashlib.sha256(text).hexdigest()}"
+                self._images[identity] = Image(
+                    id=identity,
+                    entrypoint=tuple(settings.get("Entrypoint") or ()),
+                    command=tuple(settings.get("Cmd") or ()),
+                )
+                self._tags |= dict.fromkeys(one["RepoTags"] or (), identity)
+
+    def commit(self, container: str, *, reference: str) -> None:
+        one = self._one(container)
+        image = self._images[one.image]
+        identity = f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+        self._images[identity] = replace(image, id=identity)
+        self._tags[reference] = identity
+
+    def untag(self, reference: str) -> None:
+        self._answer()
+        self._tags.pop(reference, None)
+
+    def events(self, *, host: str) -> "_Stream":
+        self._answer()
+        stream = _Stream(host)
+        self._streams.append(stream)
+        return stream
+
+    # What a test does to it.
+
+    def end(self, container: str, *, code: int, oom: bool = False) -> None:
+        """Let a container's process end by itself."""
+        one = self._one(container)
+        self._change(one, "die", status="exited", pid=0, exit_code=code, oom_killed=oom)
+
+    def write(self, container: str, output: bytes) -> None:
+        """Let a container's process write something."""
+        name = self._one(container).name
+        self._output[name] = self._output.get(name, b"") + output
+
+    def cut(self) -> None:
+        """Break the event streams, as a daemon that restarts."""
+        for stream in self._streams:
+            stream.put(EngineUnreachable("cut"))
+        self._streams.clear()
+
+    def tags(self) -> set[str]:
+        return set(self._tags)
+
+    def _answer(self) -> None:
+        if not self.reachable:
+            raise EngineUnreachable("Could not reach the Docker daemon: no answer.")
+
+    def _one(self, container: str) -> Container:
+        one = self.inspect(container)
+        if one is None:
+            raise NotFound("Could not.", facts=f"No such container: {container}")
+        return one
+
+    def _argv(self, image: str) -> tuple[str, ...]:
+        return (*self._images[image].entrypoint, *self._images[image].command)
+
+    def _change(self, one: Container, action: str, **changes: object) -> None:
+        with self._lock:
+            self._containers[one.name] = replace(one, **changes)
+            self._tell(self._containers[one.name], action)
+
+    def _tell(self, one: Container, action: str) -> None:
+        event = EngineEvent(
+            action=action,
+            container=one.id,
+            uuid=one.labels.get(names.LABEL_UUID, ""),
+            role=one.labels.get(names.LABEL_ROLE, ""),
+            exit_code=one.exit_code if action == "die" else None,
+        )
+        for stream in self._streams:
+            if stream.host == one.labels.get(names.LABEL_HOST):
+                stream.put(event)
+
+
+class _Stream:
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self._queue: queue.Queue[EngineEvent | EngineError | None] = queue.Queue()
+
+    def put(self, event: EngineEvent | EngineError) -> None:
+        self._queue.put(event)
+
+    def __iter__(self) -> Iterator[EngineEvent]:
+        while (event := self._queue.get()) is not None:
+            if isinstance(event, EngineError):
+                raise event
+            yield event
+
+    def close(self) -> None:
+        self._queue.put(None)
+
+
+def _read(tar: tarfile.TarFile, name: str) -> bytes:
+    stream = tar.extractfile(name)
+    assert stream is not None
+    return stream.read()
