@@ -24,8 +24,8 @@ def until(
 ) -> None:
     """Ask again and again until `ask` returns None; its text says what is still missing.
 
-    For conditions that announce themselves nowhere (another program's port, an API's answer). The pauses grow from
-    `pause` to one second.
+    For conditions that announce themselves nowhere (another program's port, an API's answer). The pauses
+    grow from `pause` to one second.
 
     :raises NotInTime: with the last thing seen, after `seconds`.
     """

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring a cloud up: every service and every first-time step, in the order they need one another.
 
-Each part looks at what is there before it acts, so a run after a crash at any point completes what is missing,
+Each part looks at what is there before it acts: a run after a crash at any point completes what is missing,
 and a run on a healthy cloud changes nothing.
 """
 
@@ -75,28 +75,38 @@ class Applier:
             ),
             Step(name="identity", act=lambda: identity.fill(cloud), needs=("keystone",)),
             Step(
-                name="hosts", act=lambda: computes.wait_until_up(cloud),
+                name="hosts",
+                act=lambda: computes.wait_until_up(cloud),
                 needs=("nova-libvirt", "nova-docker", "nova-api", "nova-scheduler", "placement"),
             ),
             Step(
-                name="content", act=lambda: content.fill(cloud),
+                name="content",
+                act=lambda: content.fill(cloud),
                 needs=("nova-api", "neutron", "identity", "ovn-northd", "uplink"),
             ),
             Step(name="clients", act=self._introduce_clients, needs=("identity",)),
-        ]  # fmt: skip
+        ]
 
     def _group(self, service: str) -> Path:
         return self._hierarchies.follow / self._cloud.config.name / service
 
     def _write_files(self) -> bool:
         cloud = self._cloud
-        for folder in (cloud.layout.etc, cloud.layout.etc / "start", cloud.layout.logs, cloud.layout.run, cloud.layout.started):
+        for folder in (
+            cloud.layout.etc,
+            cloud.layout.etc / "start",
+            cloud.layout.logs,
+            cloud.layout.run,
+            cloud.layout.started,
+        ):
             files.make_directory(folder)
-        # A file or folder that several services declare belongs to the one that is not root: root reads it too.
+        # A file or folder that several services declare belongs to the one that is not root: root reads it
+        # too.
         owners: dict[Path, tuple[ConfigFile | Folder, tuple[int, int]]] = {}
         for service in self._services.values():
             owner = _identity(service.user) if service.user else (0, 0)
-            for item in (*service.folders, *service.files):
+            items: tuple[ConfigFile | Folder, ...] = (*service.folders, *service.files)
+            for item in items:
                 if item.path not in owners or owners[item.path][1] == (0, 0):
                     owners[item.path] = (item, owner)
         changed = False
@@ -157,7 +167,9 @@ class Applier:
             process = self._supervisor.processes()[service.name]
             if process.state == "FATAL":
                 raise NovaDockerError(
-                    f"{service.name} does not stay up.", facts=run.last_words(log) or process.said, hint=f"See {log}."
+                    f"{service.name} does not stay up.",
+                    facts=run.last_words(log) or process.said,
+                    hint=f"See {log}.",
                 )
             if not process.running:
                 return f"{process.state.lower()}: {run.last_words(log, lines=2) or process.said}"

@@ -45,14 +45,16 @@ class Split:
 def split(machine: Machine) -> Split:
     """Divide the machine: half of what the cloud itself does not need to each hypervisor.
 
-    Both report the whole machine as their total, because Placement lets no single server ask for more than the
-    total (`max_unit`): a flavor of as many vCPUs as the machine has fits either. What the other one may use is
-    reserved.
+    Both report the whole machine as their total, because Placement lets no single server ask for more than
+    the total (`max_unit`): a flavor of as many vCPUs as the machine has fits either. What the other one may
+    use is reserved.
 
     :raises NovaDockerError: if the machine is too small to be divided.
     """
     if machine.cpus < 2:
-        raise NovaDockerError("Two hypervisors need two processors.", facts=f"This machine has {machine.cpus}.")
+        raise NovaDockerError(
+            "Two hypervisors need two processors.", facts=f"This machine has {machine.cpus}."
+        )
     own_memory = min(OWN_MEMORY_MB, machine.memory_mb // 2)
     memory = machine.memory_mb - own_memory
     disk = machine.disk_free_gb - OWN_DISK_GB

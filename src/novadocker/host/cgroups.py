@@ -5,6 +5,7 @@
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from novadocker import poll
@@ -36,14 +37,17 @@ def hierarchies() -> Hierarchies:
             unified.append(mount)
         elif kind == "cgroup":
             first_version.append(mount)
-    followers = [*unified, *(mount for name in _V1_FOLLOWERS for mount in first_version if mount.name == name)]
+    followers = [
+        *unified,
+        *(mount for name in _V1_FOLLOWERS for mount in first_version if mount.name == name),
+    ]
     for mount in followers:
         if os.access(mount, os.W_OK) and not os.statvfs(mount).f_flag & os.ST_RDONLY:
             return Hierarchies(mounts=tuple(dict.fromkeys(unified + first_version)), follow=mount)
     raise NovaDockerError(
         "There are no control groups to write to on this machine.",
         facts="neither cgroup2 nor the pids, freezer or cpuacct hierarchy is mounted writable",
-        hint="Mount them (in a container: run it privileged, with --cgroupns=host or its own writable cgroup2).",
+        hint="Mount them (in a container: run it privileged, with a writable cgroup2).",
     )
 
 
@@ -61,7 +65,8 @@ def members(group: Path) -> set[int]:
 def kill(mounted: Hierarchies, *, name: str, seconds: float = 10) -> int:
     """End every process in the groups `name` of all hierarchies, at once; returns how many there were.
 
-    :raises novadocker.poll.NotInTime: if some are still there after `seconds` (a process in uninterruptible sleep).
+    :raises novadocker.poll.NotInTime: if some are still there after `seconds` (a process in uninterruptible
+        sleep).
     """
     groups = [mount / name for mount in mounted.mounts if (mount / name).is_dir()]
     mine = os.getpid()
@@ -91,9 +96,7 @@ def remove(mounted: Hierarchies, *, name: str) -> bool:
         group = mount / name
         if not group.is_dir():
             continue
-        poll.until(
-            lambda group=group: _prune(group), why=f"The removal of {group}", seconds=10, pause=0.02  # type: ignore[misc]
-        )
+        poll.until(partial(_prune, group), why=f"The removal of {group}", seconds=10, pause=0.02)
         removed = True
     return removed
 

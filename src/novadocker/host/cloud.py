@@ -14,8 +14,8 @@ from novadocker.host.services.model import Cloud
 def describe(chosen: config.HostConfig) -> Cloud:
     """Decide what is undecided, remember it, and return the cloud.
 
-    What was decided at the first `up` (host name, ports, the split of the machine) holds from then on: Nova refuses
-    a renamed host, and a capacity that follows the free disk would never rest.
+    What was decided at the first `up` (host name, ports, the split of the machine) holds from then on: Nova
+    refuses a renamed host, and a capacity that follows the free disk would never rest.
     """
     config.check(chosen)
     layout = state.Layout.of(chosen)
@@ -30,7 +30,9 @@ def describe(chosen: config.HostConfig) -> Cloud:
         memory.kvm = kvm.usable()
     if memory.missing_before is None:
         memory.missing_before = [name for name in state.TOUCHED if not Path(name).exists()]
-    memory.forwarding_before = memory.forwarding_before or Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
+    memory.forwarding_before = (
+        memory.forwarding_before or Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
+    )
     state.remember(layout, memory)
     return _cloud(chosen, memory, facts)
 

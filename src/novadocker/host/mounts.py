@@ -24,7 +24,7 @@ def is_mounted(folder: Path) -> bool:
 
 
 def unmount_below(folder: Path) -> int:
-    """Unmount all at or below `folder`; returns how many. What is busy goes from sight now and for good later."""
+    """Unmount all at or below `folder` (what is busy goes for good later); returns how many."""
     points = below(folder)
     for point in points:
         if run.run(["umount", point], check=False).code != 0:

@@ -6,7 +6,7 @@ import socket
 
 
 def choose(usual: dict[str, int], *, remembered: dict[str, int]) -> dict[str, int]:
-    """Keep what is remembered; for the rest the usual port, or the next one that is free and nobody else's."""
+    """Keep what is remembered; for the rest the usual port, or the next free one that is nobody else's."""
     chosen = {name: remembered[name] for name in usual if name in remembered}
     for name, port in usual.items():
         if name in chosen:

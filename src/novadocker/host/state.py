@@ -10,12 +10,21 @@ from typing import Any
 from novadocker import files
 from novadocker.host.config import HostConfig
 
-
 # Folders with fixed names that upstream programs make or need; parents first.
 TOUCHED = (
-    "/run/containerd", "/run/containerd/s", "/run/docker", "/run/docker/plugins", "/run/libvirt", "/run/netns",
-    "/run/mount", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/etc/docker",
-)  # fmt: skip
+    "/run/containerd",
+    "/run/containerd/s",
+    "/run/docker",
+    "/run/docker/plugins",
+    "/run/libvirt",
+    "/run/netns",
+    "/run/mount",
+    "/etc/libvirt",
+    "/var/lib/libvirt",
+    "/var/cache/libvirt",
+    "/var/log/libvirt",
+    "/etc/docker",
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from novadocker.host.config import HostConfig
 from novadocker.host.state import Layout
 from novadocker.host.steps import Listener, Step, carry_out
 
-# Told to end rather than killed when their data is kept; first those that would restart or report the others' end.
+# Told to end rather than killed when their data is kept; first those that would restart or report the
+# others' end.
 _KILLED_FIRST = ("supervisor", "nova-docker", "nova-libvirt")
 # The userspace datapath's own tap; its name is fixed, so it is ours only if no other switch runs.
 _USERSPACE_DATAPATH = "ovs-netdev"
@@ -38,21 +39,28 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
     steps = [
         Step(name="servers and services", act=lambda: _end_processes(config, mounted, gently=keep_data)),
         Step(
-            name="firewall and forwarding", needs=("servers and services",),
+            name="firewall and forwarding",
+            needs=("servers and services",),
             act=lambda: uplink.close_way(config, forwarding_before=memory.forwarding_before),
         ),
         Step(
-            name="interfaces", needs=("servers and services",),
+            name="interfaces",
+            needs=("servers and services",),
             act=lambda: bool(links.remove(ports, alias_prefix=f"{config.name}:")),
         ),
         Step(name="clients' entries", act=lambda: _forget_clients(config, memory)),
         Step(name="mounts", needs=("servers and services",), act=lambda: _unmount(layout)),
-        Step(name="control groups", needs=("servers and services",), act=lambda: cgroups.remove(mounted, name=config.name)),
         Step(
-            name="files", needs=("mounts", "interfaces", "firewall and forwarding", "control groups", "clients' entries"),
+            name="control groups",
+            needs=("servers and services",),
+            act=lambda: cgroups.remove(mounted, name=config.name),
+        ),
+        Step(
+            name="files",
+            needs=("mounts", "interfaces", "firewall and forwarding", "control groups", "clients' entries"),
             act=lambda: _remove_files(layout, containers, memory.outside(), keep_data=keep_data),
         ),
-    ]  # fmt: skip
+    ]
     return carry_out(steps, listener=listener)
 
 
@@ -79,7 +87,7 @@ def _members_everywhere(mounted: cgroups.Hierarchies, name: str) -> set[int]:
 
 
 def _switch_ports(layout: Layout) -> list[str]:
-    """The host's interfaces that are ports of our switch, from its database's file: its server may be gone."""
+    """The host's interfaces that are ports of our switch, from its file: its server may be gone."""
     database = layout.data / "ovs" / "conf.db"
     if not database.exists():
         return []
@@ -87,14 +95,19 @@ def _switch_ports(layout: Layout) -> list[str]:
     answer = run.run(["ovsdb-tool", "query", database, json.dumps(query)], check=False)
     if answer.code != 0:
         return []
-    # Patch and tunnel ports are in the switch alone. Under the userspace datapath bridges are taps that outlive it.
+    # Patch and tunnel ports are in the switch alone. Under the userspace datapath bridges are taps that
+    # outlive it.
     rows = json.loads(answer.out)[0]["rows"]
     return [row["name"] for row in rows if row["type"] in ("", "system", "internal", "tap")]
 
 
 def _other_switch(group: Path) -> bool:
     ours = cgroups.members(group)
-    return any(process.pid not in ours for process in psutil.process_iter(["name"]) if process.info["name"] == "ovs-vswitchd")
+    return any(
+        process.pid not in ours
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] == "ovs-vswitchd"
+    )
 
 
 def _forget_clients(config: HostConfig, memory: state.Memory) -> bool:
@@ -103,7 +116,9 @@ def _forget_clients(config: HostConfig, memory: state.Memory) -> bool:
 
 def _container_ids(layout: Layout) -> list[str]:
     folder = layout.data / "docker" / "storage"
-    return [path.name for path in folder.glob("*/containers/*")] + [path.name for path in folder.glob("containers/*")]
+    return [path.name for path in folder.glob("*/containers/*")] + [
+        path.name for path in folder.glob("containers/*")
+    ]
 
 
 def _unmount(layout: Layout) -> bool:
@@ -112,8 +127,9 @@ def _unmount(layout: Layout) -> bool:
 
 
 def _remove_files(layout: Layout, containers: list[str], outside: list[Path], *, keep_data: bool) -> bool:
-    # containerd 1.6 puts its shims' sockets into this folder wherever its own state lies; the name is a digest of
-    # its address, dockerd's namespace and the container (runtime/v2/shim/util_unix.go, SocketAddress).
+    # containerd 1.6 puts its shims' sockets into this folder wherever its own state lies; the name is a
+    # digest of its address, dockerd's namespace and the container (runtime/v2/shim/util_unix.go,
+    # SocketAddress).
     address = layout.run / "containerd" / "containerd.sock"
     for container in containers:
         digest = hashlib.sha256(f"{address}/moby/{container}".encode()).hexdigest()

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What servers' traffic needs of the host to leave it: forwarding, one masquerade rule, two accept rules.
 
-Every rule carries the cloud's name as its comment, so that `down` finds exactly ours. They go to iptables' own
-chains because an accept elsewhere does not overrule a policy of DROP there (dockerd sets one).
+Every rule carries the cloud's name as its comment, so that `down` finds exactly ours. They go to iptables'
+own chains because an accept elsewhere does not overrule a policy of DROP there (dockerd sets one).
 """
 
 from collections.abc import Iterable
@@ -30,18 +30,25 @@ def rules(config: HostConfig) -> tuple[Rule, ...]:
     mark = ("-m", "comment", "--comment", f"nova-docker:{config.name}")
     bridge, network = config.external_bridge, config.external_cidr
     return (
-        Rule("nat", "POSTROUTING", ("-s", network, "!", "-d", network, "!", "-o", bridge, *mark, "-j", "MASQUERADE")),
+        Rule(
+            "nat",
+            "POSTROUTING",
+            ("-s", network, "!", "-d", network, "!", "-o", bridge, *mark, "-j", "MASQUERADE"),
+        ),
         Rule("filter", "FORWARD", ("-i", bridge, "-s", network, *mark, "-j", "ACCEPT")),
         Rule("filter", "FORWARD", ("-o", bridge, "-d", network, *mark, "-j", "ACCEPT")),
     )
 
 
 def open_way(config: HostConfig) -> bool:
-    """Put the missing rules in, first in their chains, and turn forwarding on; say whether anything changed."""
+    """Put the missing rules in, first in their chains, and turn forwarding on; say if anything changed."""
     changed = False
     for program in _programs():
         for rule in rules(config):
-            if run.run([program, "-w", "-t", rule.table, "-C", rule.chain, *rule.words], check=False).code != 0:
+            if (
+                run.run([program, "-w", "-t", rule.table, "-C", rule.chain, *rule.words], check=False).code
+                != 0
+            ):
                 run.run([program, "-w", "-t", rule.table, "-I", rule.chain, "1", *rule.words])
                 changed = True
     if FORWARDING.read_text().strip() != "1":
@@ -65,7 +72,10 @@ def close_way(config: HostConfig, *, forwarding_before: str) -> bool:
     for program in _programs():
         for rule in rules(config):
             # As often as it is there: two runs at once may have put it in twice.
-            while run.run([program, "-w", "-t", rule.table, "-D", rule.chain, *rule.words], check=False).code == 0:
+            while (
+                run.run([program, "-w", "-t", rule.table, "-D", rule.chain, *rule.words], check=False).code
+                == 0
+            ):
                 changed = True
     if forwarding_before == "0" and FORWARDING.read_text().strip() == "1":
         FORWARDING.write_text("0\n")
@@ -74,7 +84,7 @@ def close_way(config: HostConfig, *, forwarding_before: str) -> bool:
 
 
 def _programs() -> Iterable[str]:
-    """iptables as the machine's other programs use it, and its older kernel interface where that is in use too."""
+    """iptables as other programs use it, and its older kernel interface where that is in use too."""
     yield "iptables"
     legacy = Path("/proc/net/ip_tables_names")
     shown = run.run(["iptables", "--version"], check=False).out

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Serve one WSGI application of OpenStack with waitress: `python -m novadocker.host.wsgi MODULE:NAME HOST PORT THREADS`.
+"""Serve one WSGI application of OpenStack with waitress: `wsgi.py MODULE:NAME HOST PORT THREADS`.
 
-The applications read `sys.argv` when they are imported, so it is emptied before (gunicorn's workers fail on this).
+The applications read `sys.argv` when they are imported, so it is emptied before (gunicorn's workers fail on
+this).
 """
 
 import importlib
@@ -18,9 +19,15 @@ def main() -> None:
     sys.argv = [module_name]
     application = getattr(importlib.import_module(module_name), attribute)
     waitress.serve(
-        application, host=host, port=int(port), threads=int(threads), ident=None, channel_timeout=120,
-        connection_limit=500, max_request_body_size=1 << 40,
-    )  # fmt: skip
+        application,
+        host=host,
+        port=int(port),
+        threads=int(threads),
+        ident=None,
+        channel_timeout=120,
+        connection_limit=500,
+        max_request_body_size=1 << 40,
+    )
 
 
 if __name__ == "__main__":

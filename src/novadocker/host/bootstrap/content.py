@@ -28,9 +28,11 @@ class Flavor:
 
 
 FLAVORS = (
-    Flavor("m1.tiny", 1, 128, 1), Flavor("m1.small", 1, 512, 2), Flavor("m1.medium", 2, 1024, 5),
+    Flavor("m1.tiny", 1, 128, 1),
+    Flavor("m1.small", 1, 512, 2),
+    Flavor("m1.medium", 2, 1024, 5),
     Flavor("m1.large", 2, 2048, 10),
-)  # fmt: skip
+)
 # Opened in the demo project's default group, as a first server wants it: ping, ssh, a page.
 OPENED = (("icmp", None), ("tcp", 22), ("tcp", 80))
 
@@ -55,30 +57,42 @@ def _networks(cloud: Cloud, connection: Connection) -> bool:
     subnets = {subnet.name: subnet for subnet in connection.network.subnets()}
     changed = False
     if EXTERNAL not in networks:
-        # Owned by the service project: an external network of the caller's own project would be a candidate for a
-        # server created without a network (nova/network/neutron.py, _get_available_networks).
+        # Owned by the service project: an external network of the caller's own project would be a candidate
+        # for a server created without a network (nova/network/neutron.py, _get_available_networks).
         service = connection.identity.find_project("service", ignore_missing=False)
         networks[EXTERNAL] = connection.network.create_network(
-            name=EXTERNAL, project_id=service.id, is_router_external=True, is_shared=False,
-            provider_network_type="flat", provider_physical_network="public",
-        )  # fmt: skip
+            name=EXTERNAL,
+            project_id=service.id,
+            is_router_external=True,
+            is_shared=False,
+            provider_network_type="flat",
+            provider_physical_network="public",
+        )
         changed = True
     if f"{EXTERNAL}-subnet" not in subnets:
         network = ipaddress.ip_network(config.external_cidr)
         connection.network.create_subnet(
-            name=f"{EXTERNAL}-subnet", network_id=networks[EXTERNAL].id, project_id=networks[EXTERNAL].project_id,
-            ip_version=4, cidr=config.external_cidr, gateway_ip=config.external_gateway, is_dhcp_enabled=False,
+            name=f"{EXTERNAL}-subnet",
+            network_id=networks[EXTERNAL].id,
+            project_id=networks[EXTERNAL].project_id,
+            ip_version=4,
+            cidr=config.external_cidr,
+            gateway_ip=config.external_gateway,
+            is_dhcp_enabled=False,
             allocation_pools=[{"start": str(network[10]), "end": str(network[-2])}],
-        )  # fmt: skip
+        )
         changed = True
     if PRIVATE not in networks:
         networks[PRIVATE] = connection.network.create_network(name=PRIVATE)
         changed = True
     if f"{PRIVATE}-subnet" not in subnets:
         subnets[f"{PRIVATE}-subnet"] = connection.network.create_subnet(
-            name=f"{PRIVATE}-subnet", network_id=networks[PRIVATE].id, ip_version=4, cidr=config.private_cidr,
+            name=f"{PRIVATE}-subnet",
+            network_id=networks[PRIVATE].id,
+            ip_version=4,
+            cidr=config.private_cidr,
             dns_nameservers=_resolvers(),
-        )  # fmt: skip
+        )
         changed = True
     routers = {router.name: router for router in connection.network.routers()}
     if ROUTER not in routers:
@@ -95,7 +109,8 @@ def _networks(cloud: Cloud, connection: Connection) -> bool:
 
 
 def _resolvers() -> list[str]:
-    # A resolver on the host's loopback cannot be reached from a server; without another one Neutron names none.
+    # A resolver on the host's loopback cannot be reached from a server; without another one Neutron names
+    # none.
     lines = Path("/etc/resolv.conf").read_text().splitlines() if Path("/etc/resolv.conf").exists() else []
     found = [line.split()[1] for line in lines if line.startswith("nameserver ") and len(line.split()) > 1]
     return [name for name in found if _is_reachable_v4(name)]
@@ -119,9 +134,14 @@ def _rules(connection: Connection) -> bool:
     missing = [rule for rule in OPENED if rule not in present]
     for protocol, port in missing:
         connection.network.create_security_group_rule(
-            security_group_id=group.id, direction="ingress", ether_type="IPv4", protocol=protocol,
-            port_range_min=port, port_range_max=port, remote_ip_prefix="0.0.0.0/0",
-        )  # fmt: skip
+            security_group_id=group.id,
+            direction="ingress",
+            ether_type="IPv4",
+            protocol=protocol,
+            port_range_min=port,
+            port_range_max=port,
+            remote_ip_prefix="0.0.0.0/0",
+        )
     return bool(missing)
 
 
@@ -129,7 +149,9 @@ def _flavors(connection: Connection) -> bool:
     present = {flavor.name for flavor in connection.compute.flavors()}
     missing = [flavor for flavor in FLAVORS if flavor.name not in present]
     for flavor in missing:
-        connection.compute.create_flavor(name=flavor.name, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk)
+        connection.compute.create_flavor(
+            name=flavor.name, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk
+        )
     return bool(missing)
 
 
@@ -147,7 +169,8 @@ def _keypairs(cloud: Cloud, connection: Connection) -> bool:
     key = serialization.load_ssh_private_key(file.read_bytes(), password=None)
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     changed = False
-    # Keypairs belong to users, not to projects: the administrator and the member have one each, of the same name.
+    # Keypairs belong to users, not to projects: the administrator and the member have one each, of the same
+    # name.
     for user in ("admin", session.MEMBER):
         owner = connection.identity.find_user(user, ignore_missing=False)
         if any(pair.name == KEYPAIR for pair in connection.compute.keypairs(user_id=owner.id)):

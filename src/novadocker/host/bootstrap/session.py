@@ -19,7 +19,7 @@ MEMBER = "demo"
 
 @contextmanager
 def administrator(cloud: Cloud, *, project: str = "admin") -> Iterator[Connection]:
-    """Connect as the administrator, scoped to `project`. Reads no clouds.yaml and no environment of the user's.
+    """Connect as the administrator, scoped to `project`; no clouds.yaml and no environment is read.
 
     :raises NovaDockerError: in place of what the SDK raises within the session.
     """
@@ -43,8 +43,9 @@ def administrator(cloud: Cloud, *, project: str = "admin") -> Iterator[Connectio
         yield connection
     except (SDKException, ClientException) as error:
         raise NovaDockerError(
-            "An API of the cloud refused or did not answer.", facts=str(error),
-            hint=f"`nova-docker status` shows which service is not well; the logs are in {cloud.layout.logs}.",
-        ) from error  # fmt: skip
+            "An API of the cloud refused or did not answer.",
+            facts=str(error),
+            hint=f"`nova-docker status` shows what is not well; the logs are in {cloud.layout.logs}.",
+        ) from error
     finally:
         connection.close()

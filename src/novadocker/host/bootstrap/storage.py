@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where dockerd keeps images and servers' disks: btrfs, whose quotas hold each server to its flavor's disk."""
+"""Where dockerd keeps images and servers' disks: btrfs, whose quotas hold a server to its flavor."""
 
 from novadocker import run
 from novadocker.host import mounts

@@ -15,7 +15,8 @@ from novadocker.host.config import HostConfig
 
 
 @click.command(
-    epilog="Example: nova-docker status --json | jq .problems", short_help="Show how the cloud is.",
+    epilog="Example: nova-docker status --json | jq .problems",
+    short_help="Show how the cloud is.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 @click.pass_obj
@@ -27,7 +28,9 @@ def status(config: HostConfig, as_json: bool) -> None:
     known = cloud.recall(config)
     if known is None:
         raise NovaDockerError(
-            f"There is no cloud {config.name} here.", facts=f"{config.root} holds none", hint="Run `nova-docker up`."
+            f"There is no cloud {config.name} here.",
+            facts=f"{config.root} holds none",
+            hint="Run `nova-docker up`.",
         )
     seen = observe.observe(known)
     if as_json:
@@ -39,35 +42,51 @@ def status(config: HostConfig, as_json: bool) -> None:
 
 def _show(seen: observe.Observed) -> None:
     console = Console(highlight=False)
-    services = Table("service", "state", "pid", "MiB", title=f"{seen.name}: services", title_justify="left", box=None)
+    services = Table(
+        "service", "state", "pid", "MiB", title=f"{seen.name}: services", title_justify="left", box=None
+    )
     for each in seen.services:
         mark = "[green]●[/green]" if each.well else "[red]●[/red]"
-        services.add_row(f"{mark} {each.name}", each.state.lower(), str(each.pid or ""), str(each.memory_mb or ""))
+        services.add_row(
+            f"{mark} {each.name}", each.state.lower(), str(each.pid or ""), str(each.memory_mb or "")
+        )
     services.add_row("[bold]together", "", "", str(sum(each.memory_mb for each in seen.services)))
     console.print(services)
     if seen.hypervisors:
         shares = Table(
-            "hypervisor", "type", "state", "VCPU", "MEMORY_MB", "DISK_GB", title="\nhypervisors and their shares",
-            title_justify="left", box=None,
-        )  # fmt: skip
-        for each in seen.hypervisors:
-            share = seen.capacity.get(each["name"], {})
+            "hypervisor",
+            "type",
+            "state",
+            "VCPU",
+            "MEMORY_MB",
+            "DISK_GB",
+            title="\nhypervisors and their shares",
+            title_justify="left",
+            box=None,
+        )
+        for hypervisor in seen.hypervisors:
+            share = seen.capacity.get(hypervisor["name"], {})
             cells = [str(share.get(kind, "")) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")]
-            shares.add_row(each["name"], each["type"], each["state"], *cells)
-        shares.add_row("[dim]this machine", "", "", *(str(seen.machine[kind]) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")))
+            shares.add_row(hypervisor["name"], hypervisor["type"], hypervisor["state"], *cells)
+        shares.add_row(
+            "[dim]this machine",
+            "",
+            "",
+            *(str(seen.machine[kind]) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")),
+        )
         console.print(shares)
     if seen.agents:
         agents = Table("agent", "host", "alive", title="\nnetwork agents", title_justify="left", box=None)
-        for each in seen.agents:
-            agents.add_row(each["type"], each["host"], "yes" if each["alive"] else "[red]no[/red]")
+        for agent in seen.agents:
+            agents.add_row(agent["type"], agent["host"], "yes" if agent["alive"] else "[red]no[/red]")
         console.print(agents)
     if seen.servers:
         servers = Table("kind", "status", "servers", title="\nservers", title_justify="left", box=None)
-        for each in seen.servers:
-            servers.add_row(each["kind"], each["status"], each["count"])
+        for group in seen.servers:
+            servers.add_row(group["kind"], group["status"], group["count"])
         console.print(servers)
-    for each in seen.faults:
-        console.print(f"[red]fault[/red] {each['server']} ({each['id']}): {each['fault']}", soft_wrap=True)
+    for fault in seen.faults:
+        console.print(f"[red]fault[/red] {fault['server']} ({fault['id']}): {fault['fault']}", soft_wrap=True)
     console.print()
     for problem in seen.problems:
         console.print(f"[red]✗[/red] {problem}", soft_wrap=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""containerd and dockerd: private ones, without bridge and firewall, storage on a file system that keeps to sizes."""
+"""containerd and dockerd: private ones, without bridge and firewall, on storage that keeps to sizes."""
 
 import json
 
@@ -70,6 +70,8 @@ def docker(cloud: Cloud) -> Service:
             ),
         ),
         folders=(Folder(path=layout.run / "docker", mode=0o755),),
-        ready=Command(("docker", "-H", f"unix://{layout.docker_socket}", "version", "-f", "{{.Server.Version}}")),
+        ready=Command(
+            ("docker", "-H", f"unix://{layout.docker_socket}", "version", "-f", "{{.Server.Version}}")
+        ),
         stop_seconds=15,
     )

@@ -4,7 +4,8 @@
 
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service, Socket
 
-# What libvirt 9 finds by fixed path. Each is covered by a folder of ours, for these two processes and QEMU alone.
+# What libvirt 9 finds by fixed path. Each is covered by a folder of ours, for these two processes and QEMU
+# alone.
 COVERED = {
     "/etc/libvirt": "etc/libvirt",
     "/var/lib/libvirt": "data/libvirt",
@@ -18,16 +19,18 @@ def _covers(cloud: Cloud) -> tuple[str, ...]:
     lines = ["mkdir -p /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /run/libvirt"]
     lines += [f"mount --bind {layout.root / ours} {theirs}" for theirs, ours in COVERED.items()]
     lines.append(f"mount --bind {layout.run / 'libvirt'} /run/libvirt")
-    # libvirt names its hypervisor by what its own name resolves to; Nova refuses a hypervisor that was renamed.
+    # libvirt names its hypervisor by what its own name resolves to; Nova refuses a hypervisor that was
+    # renamed.
     names = layout.etc / "libvirt" / "hosts"
     lines += [f"hostname {cloud.hostname}", f"mount --bind {names} /etc/hosts"]
-    # Memory plugged in by virtio-mem is missing from the node's figure, which libvirt believes, but not from the
-    # machine's (seen: 11 of 24 GB). With one node the two are the same thing.
+    # Memory plugged in by virtio-mem is missing from the node's figure, which libvirt believes, but not
+    # from the machine's (seen: 11 of 24 GB). With one node the two are the same thing.
     node = "/sys/devices/system/node"
     figure = layout.run / "libvirt" / "node-meminfo"
     lines.append(
         f"if [ -e {node}/node0/meminfo ] && [ ! -e {node}/node1 ]; then "
-        f"sed -n 's/^Mem/Node 0 Mem/p' /proc/meminfo > {figure}; mount --bind {figure} {node}/node0/meminfo; fi"
+        f"sed -n 's/^Mem/Node 0 Mem/p' /proc/meminfo > {figure}; "
+        f"mount --bind {figure} {node}/node0/meminfo; fi"
     )
     # libvirt would put domains into /machine of the host's cgroups: without them they stay in ours.
     lines.append("umount -l /sys/fs/cgroup 2>/dev/null || true")
@@ -46,7 +49,10 @@ def virtlogd(cloud: Cloud) -> Service:
         mounts="slave",
         own_hostname=True,
         prepare=_covers(cloud),
-        files=(ConfigFile(path=layout.etc / "libvirt" / "virtlogd.conf", content="log_level = 3\n"), _hosts(cloud)),
+        files=(
+            ConfigFile(path=layout.etc / "libvirt" / "virtlogd.conf", content="log_level = 3\n"),
+            _hosts(cloud),
+        ),
         folders=_folders(cloud),
         ready=Socket(layout.run / "libvirt" / "virtlogd-sock"),
     )

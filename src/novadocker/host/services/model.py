@@ -111,8 +111,10 @@ class Service:
 
     :ivar needs: services and first-time steps that must be ready before it starts.
     :ivar user: who runs it; root where empty.
-    :ivar prepare: shell lines run as root right before it, in its own process (mount namespaces and the like).
-    :ivar mounts: "slave" or "unchanged": run in a mount namespace of its own with this propagation (unshare(1)).
+    :ivar prepare: shell lines run as root right before it, in its own process (mount namespaces and the
+        like).
+    :ivar mounts: "slave" or "unchanged": run in a mount namespace of its own with this propagation
+        (unshare(1)).
     :ivar own_hostname: with `mounts`: give it a UTS namespace too.
     :ivar outlives: names of its descendants that hold servers and so survive its end.
     :ivar within: seconds it may take to become ready.

@@ -1,14 +1,19 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Neutron with ML2/OVN: its API, the two workers it needs beside a WSGI server, and the machine's one agent."""
+"""Neutron with ML2/OVN: API, the two workers it needs beside a WSGI server, and the machine's one agent."""
 
 from novadocker.host.services import shared
 from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service
 
 PRIVSEP_SECTIONS = (
-    "privsep", "privsep_dhcp_release", "privsep_ovs_vsctl", "privsep_namespace", "privsep_conntrack", "privsep_link",
-)  # fmt: skip
+    "privsep",
+    "privsep_dhcp_release",
+    "privsep_ovs_vsctl",
+    "privsep_namespace",
+    "privsep_conntrack",
+    "privsep_link",
+)
 # Headers Geneve adds to a tenant's frame over IPv4, as ML2/OVN counts them.
 GENEVE_HEADER = 38
 
@@ -16,7 +21,7 @@ GENEVE_HEADER = 38
 def _settings(cloud: Cloud) -> Sections:
     return {
         "DEFAULT": {
-            **shared.default_section(cloud),
+            **shared.default_section(),
             "transport_url": shared.transport_url(cloud),
             "core_plugin": "ml2",
             "service_plugins": "ovn-router,qos,port_forwarding,segments,trunk",
@@ -39,8 +44,13 @@ def _settings(cloud: Cloud) -> Sections:
         "placement": shared.auth_section(cloud, "placement"),
         "oslo_concurrency": {"lock_path": str(cloud.layout.run / "neutron")},
         "quotas": {
-            "quota_port": 1000, "quota_security_group": 200, "quota_security_group_rule": 1000,
-            "quota_floatingip": 100, "quota_network": 100, "quota_subnet": 100, "quota_router": 50,
+            "quota_port": 1000,
+            "quota_security_group": 200,
+            "quota_security_group_rule": 1000,
+            "quota_floatingip": 100,
+            "quota_network": 100,
+            "quota_subnet": 100,
+            "quota_router": 50,
         },
         "ml2": {
             "mechanism_drivers": "ovn",
@@ -61,7 +71,7 @@ def _settings(cloud: Cloud) -> Sections:
             "neutron_sync_mode": "log",
         },
         "ovs": {"ovsdb_connection": f"unix:{cloud.layout.ovs_socket}"},
-    }  # fmt: skip
+    }
 
 
 def _server_files(cloud: Cloud) -> tuple[ConfigFile, ...]:
@@ -75,22 +85,23 @@ def _folders(cloud: Cloud) -> tuple[Folder, ...]:
 def neutron_api(cloud: Cloud) -> Service:
     """The network API."""
     etc = cloud.layout.etc / "neutron"
-    common = shared.api(
+    return shared.api(
         cloud,
         name="neutron",
         application="neutron.wsgi.api:application",
         environment={
             "OS_NEUTRON_CONFIG_DIR": str(etc),
             "OS_NEUTRON_CONFIG_FILES": "neutron.conf",
-            # Without it `get_api_worker_count()` knows no number of workers outside uWSGI and mod_wsgi, and the
-            # OVN hash ring refuses every event (neutron/common/wsgi_utils.py).
+            # Without it `get_api_worker_count()` knows no number of workers outside uWSGI and mod_wsgi, and
+            # the OVN hash ring refuses every event (neutron/common/wsgi_utils.py).
             "ASGI_WORKERS": "1",
             # Neutron keeps its start time in the temporary folder, by its parent's pid.
             "TMPDIR": str(cloud.layout.run / "neutron"),
         },
         needs=("neutron-schema", "identity", "ovn-nb", "ovn-sb", "rabbitmq"),
+        files=_server_files(cloud),
+        folders=_folders(cloud),
     )
-    return Service(**common, files=_server_files(cloud), folders=_folders(cloud))  # type: ignore[arg-type]
 
 
 def _worker(cloud: Cloud, *, name: str, program: str) -> Service:
@@ -119,8 +130,8 @@ def periodic(cloud: Cloud) -> Service:
 def agent(cloud: Cloud) -> Service:
     """The OVN agent with its metadata extension: 169.254.169.254 for containers and VMs alike.
 
-    Its namespaces are made in a folder of the cloud's, which it sees as /run/netns: they are ours to remove, and
-    nobody else's `ip netns` lists them.
+    Its namespaces are made in a folder of the cloud's, which it sees as /run/netns: they are ours to
+    remove, and nobody else's `ip netns` lists them.
     """
     etc = cloud.layout.etc / "neutron-agent"
     helper = f"{cloud.bin('privsep-helper')} --config-file {etc / 'agent.conf'}"
@@ -130,8 +141,8 @@ def agent(cloud: Cloud) -> Service:
         needs=("ovn-controller", "nova-metadata", "namespaces"),
         command=(cloud.bin("neutron-ovn-agent"), "--config-file", str(etc / "agent.conf")),
         environment={"PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
-        # `namespaces` is a shared mount of the host's: what the agent mounts there is seen there too and outlives
-        # the agent, while its own view of /run stays its own.
+        # `namespaces` is a shared mount of the host's: what the agent mounts there is seen there too and
+        # outlives the agent, while its own view of /run stays its own.
         mounts="unchanged",
         prepare=(
             "mkdir -p /run/netns",
@@ -142,31 +153,38 @@ def agent(cloud: Cloud) -> Service:
         files=(
             ConfigFile(
                 path=etc / "agent.conf",
-                content=ini({
-                    "DEFAULT": {
-                        **shared.default_section(cloud),
-                        "state_path": str(cloud.layout.data / "neutron-agent"),
-                        "host": cloud.hostname,
-                        "nova_metadata_host": "127.0.0.1",
-                        "nova_metadata_port": cloud.config.ports["nova-metadata"],
-                        "metadata_proxy_shared_secret": cloud.secrets["metadata-proxy"],
-                        "metadata_proxy_socket": str(cloud.layout.run / "neutron-agent" / "metadata.sock"),
-                        "metadata_workers": 0,
-                        "metadata_proxy_user": "root",
-                        "metadata_proxy_group": "root",
-                    },
-                    "agent": {"extensions": "metadata", "root_helper": "env", "root_helper_daemon": ""},
-                    "ovn": {
-                        "ovn_nb_connection": f"unix:{cloud.layout.ovn_nb_socket}",
-                        "ovn_sb_connection": f"unix:{cloud.layout.ovn_sb_socket}",
-                        "ovsdb_probe_interval": 60000,
-                    },
-                    "ovs": {"ovsdb_connection": f"unix:{cloud.layout.ovs_socket}"},
-                    "oslo_concurrency": {"lock_path": str(cloud.layout.run / "neutron-agent")},
-                    **{section: {"helper_command": helper} for section in PRIVSEP_SECTIONS},
-                }),
+                content=ini(
+                    {
+                        "DEFAULT": {
+                            **shared.default_section(),
+                            "state_path": str(cloud.layout.data / "neutron-agent"),
+                            "host": cloud.hostname,
+                            "nova_metadata_host": "127.0.0.1",
+                            "nova_metadata_port": cloud.config.ports["nova-metadata"],
+                            "metadata_proxy_shared_secret": cloud.secrets["metadata-proxy"],
+                            "metadata_proxy_socket": str(
+                                cloud.layout.run / "neutron-agent" / "metadata.sock"
+                            ),
+                            "metadata_workers": 0,
+                            "metadata_proxy_user": "root",
+                            "metadata_proxy_group": "root",
+                        },
+                        "agent": {"extensions": "metadata", "root_helper": "env", "root_helper_daemon": ""},
+                        "ovn": {
+                            "ovn_nb_connection": f"unix:{cloud.layout.ovn_nb_socket}",
+                            "ovn_sb_connection": f"unix:{cloud.layout.ovn_sb_socket}",
+                            "ovsdb_probe_interval": 60000,
+                        },
+                        "ovs": {"ovsdb_connection": f"unix:{cloud.layout.ovs_socket}"},
+                        "oslo_concurrency": {"lock_path": str(cloud.layout.run / "neutron-agent")},
+                        **{section: {"helper_command": helper} for section in PRIVSEP_SECTIONS},
+                    }
+                ),
             ),
         ),
-        folders=(Folder(path=cloud.layout.data / "neutron-agent"), Folder(path=cloud.layout.run / "neutron-agent")),
+        folders=(
+            Folder(path=cloud.layout.data / "neutron-agent"),
+            Folder(path=cloud.layout.run / "neutron-agent"),
+        ),
         ready=Running(),
-    )  # fmt: skip
+    )

@@ -10,16 +10,20 @@ from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service
 
 FILTERS = (
-    "ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter",
-    "ServerGroupAffinityFilter", "ImageKindFilter",
-)  # fmt: skip
+    "ComputeFilter",
+    "ComputeCapabilitiesFilter",
+    "ImagePropertiesFilter",
+    "ServerGroupAntiAffinityFilter",
+    "ServerGroupAffinityFilter",
+    "ImageKindFilter",
+)
 
 
 def _settings(cloud: Cloud) -> Sections:
     ports, layout = cloud.config.ports, cloud.layout
     return {
         "DEFAULT": {
-            **shared.default_section(cloud),
+            **shared.default_section(),
             "transport_url": shared.transport_url(cloud),
             "my_ip": "127.0.0.1",
             "state_path": str(layout.data / "nova"),
@@ -52,23 +56,31 @@ def _settings(cloud: Cloud) -> Sections:
         "filter_scheduler": {
             "available_filters": "nova.scheduler.filters.all_filters",
             "enabled_filters": FILTERS,
-            # A weigher would otherwise prefer one machine's one half to the other; the filter has decided before.
+            # A weigher would otherwise prefer one machine's one half to the other; the filter has decided
+            # before.
             "track_instance_changes": False,
         },
         "oslo_concurrency": {"lock_path": str(layout.run / "nova")},
         "os_brick": {"lock_path": str(layout.run / "nova-compute" / "os-brick")},
         "vnc": {"enabled": False},
         "quota": {
-            "instances": 200, "cores": 400, "ram": 1024 * 1024, "server_groups": 50, "server_group_members": 50,
-            "metadata_items": 128, "injected_files": 10,
+            "instances": 200,
+            "cores": 400,
+            "ram": 1024 * 1024,
+            "server_groups": 50,
+            "server_group_members": 50,
+            "metadata_items": 128,
+            "injected_files": 10,
         },
         "metadata_listen": {},
         "service_ports": {"metadata": ports["nova-metadata"]},
-    }  # fmt: skip
+    }
 
 
 def _shared_file(cloud: Cloud) -> ConfigFile:
-    sections = {name: options for name, options in _settings(cloud).items() if options and name != "service_ports"}
+    sections = {
+        name: options for name, options in _settings(cloud).items() if options and name != "service_ports"
+    }
     text = ini(sections).replace(
         "available_filters = nova.scheduler.filters.all_filters\n",
         "available_filters = nova.scheduler.filters.all_filters\n"
@@ -94,20 +106,30 @@ def _paste(cloud: Cloud) -> ConfigFile:
 
 def nova_api(cloud: Cloud) -> Service:
     """The compute API."""
-    common = shared.api(
-        cloud, name="nova-api", application="nova.wsgi.osapi_compute:application", environment=_environment(cloud),
-        needs=("nova-schema", "identity", "rabbitmq"), threads=16,
-    )  # fmt: skip
-    return Service(**common, files=(_shared_file(cloud), _paste(cloud)), folders=_folders(cloud))  # type: ignore[arg-type]
+    return shared.api(
+        cloud,
+        name="nova-api",
+        application="nova.wsgi.osapi_compute:application",
+        environment=_environment(cloud),
+        needs=("nova-schema", "identity", "rabbitmq"),
+        threads=16,
+        files=(_shared_file(cloud), _paste(cloud)),
+        folders=_folders(cloud),
+    )
 
 
 def nova_metadata(cloud: Cloud) -> Service:
     """The metadata API behind 169.254.169.254."""
-    common = shared.api(
-        cloud, name="nova-metadata", application="nova.wsgi.metadata:application", environment=_environment(cloud),
-        needs=("nova-schema", "identity", "rabbitmq"), threads=8,
-    )  # fmt: skip
-    return Service(**common, files=(_shared_file(cloud), _paste(cloud)), folders=_folders(cloud))  # type: ignore[arg-type]
+    return shared.api(
+        cloud,
+        name="nova-metadata",
+        application="nova.wsgi.metadata:application",
+        environment=_environment(cloud),
+        needs=("nova-schema", "identity", "rabbitmq"),
+        threads=8,
+        files=(_shared_file(cloud), _paste(cloud)),
+        folders=_folders(cloud),
+    )
 
 
 def _worker(cloud: Cloud, name: str) -> Service:
@@ -174,13 +196,15 @@ def _compute(
         environment={"PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
         files=(_shared_file(cloud), ConfigFile(path=settings, content=ini(sections))),
         folders=(
-            Folder(path=layout.data / name, mode=0o755), Folder(path=layout.data / name / "instances", mode=0o755),
+            Folder(path=layout.data / name, mode=0o755),
+            Folder(path=layout.data / name / "instances", mode=0o755),
             Folder(path=layout.run / name),
-            Folder(path=layout.run / "nova-compute"), Folder(path=layout.run / "nova-compute" / "os-brick"),
+            Folder(path=layout.run / "nova-compute"),
+            Folder(path=layout.run / "nova-compute" / "os-brick"),
         ),
         ready=Running(),
         stop_seconds=15,
-    )  # fmt: skip
+    )
 
 
 def compute_libvirt(cloud: Cloud) -> Service:

@@ -15,13 +15,18 @@ def _database(cloud: Cloud, *, side: str, file: str) -> Service:
         # The network API runs as this user and speaks to both through their sockets.
         user=cloud.config.user,
         command=(
-            "/usr/sbin/ovsdb-server", str(cloud.layout.data / "ovn" / file), f"--remote=punix:{socket}",
-            f"--unixctl={run / f'ovn{side}.ctl'}", "--no-chdir", "-vconsole:info", "-vsyslog:off",
+            "/usr/sbin/ovsdb-server",
+            str(cloud.layout.data / "ovn" / file),
+            f"--remote=punix:{socket}",
+            f"--unixctl={run / f'ovn{side}.ctl'}",
+            "--no-chdir",
+            "-vconsole:info",
+            "-vsyslog:off",
         ),
         environment=environment(cloud),
         folders=(Folder(path=cloud.layout.data / "ovn"), Folder(path=run, mode=0o755)),
         ready=Socket(socket),
-    )  # fmt: skip
+    )
 
 
 def northbound(cloud: Cloud) -> Service:
@@ -42,12 +47,16 @@ def northd(cloud: Cloud) -> Service:
         needs=("ovn-nb", "ovn-sb"),
         user=cloud.config.user,
         command=(
-            "/usr/bin/ovn-northd", f"--ovnnb-db=unix:{cloud.layout.ovn_nb_socket}",
-            f"--ovnsb-db=unix:{cloud.layout.ovn_sb_socket}", f"--unixctl={control}", "-vconsole:warn", "-vsyslog:off",
+            "/usr/bin/ovn-northd",
+            f"--ovnnb-db=unix:{cloud.layout.ovn_nb_socket}",
+            f"--ovnsb-db=unix:{cloud.layout.ovn_sb_socket}",
+            f"--unixctl={control}",
+            "-vconsole:warn",
+            "-vsyslog:off",
         ),
         environment=environment(cloud),
         ready=Command(("ovn-appctl", f"--target={control}", "version")),
-    )  # fmt: skip
+    )
 
 
 def controller(cloud: Cloud) -> Service:
@@ -57,8 +66,12 @@ def controller(cloud: Cloud) -> Service:
         name="ovn-controller",
         needs=("ovn-sb", "chassis"),
         command=(
-            "/usr/bin/ovn-controller", f"unix:{cloud.layout.ovs_socket}", f"--pidfile={run / 'ovn-controller.pid'}",
-            "--overwrite-pidfile", "-vconsole:warn", "-vsyslog:off",
+            "/usr/bin/ovn-controller",
+            f"unix:{cloud.layout.ovs_socket}",
+            f"--pidfile={run / 'ovn-controller.pid'}",
+            "--overwrite-pidfile",
+            "-vconsole:warn",
+            "-vsyslog:off",
         ),
         environment=environment(cloud),
         # OVN 23.03's controller names its control socket after its pid; the pid file leads there.
@@ -66,4 +79,4 @@ def controller(cloud: Cloud) -> Service:
             ("env", f"OVN_RUNDIR={run}", "ovn-appctl", "--target=ovn-controller", "connection-status"),
             says="connected",
         ),
-    )  # fmt: skip
+    )

@@ -10,23 +10,23 @@ from novadocker.host.services.model import Cloud, ConfigFile, Service
 def placement(cloud: Cloud) -> Service:
     """The placement API."""
     etc = cloud.layout.etc / "placement"
-    return Service(
-        **shared.api(
-            cloud,
-            name="placement",
-            application="placement.wsgi.api:application",
-            environment={"OS_PLACEMENT_CONFIG_DIR": str(etc)},
-            needs=("placement-schema", "identity"),
-        ),
+    return shared.api(
+        cloud,
+        name="placement",
+        application="placement.wsgi.api:application",
+        environment={"OS_PLACEMENT_CONFIG_DIR": str(etc)},
+        needs=("placement-schema", "identity"),
         files=(
             ConfigFile(
                 path=etc / "placement.conf",
-                content=ini({
-                    "DEFAULT": shared.default_section(cloud),
-                    "placement_database": shared.database_section(cloud, "placement"),
-                    "api": {"auth_strategy": "keystone"},
-                    **shared.token_sections(cloud, "placement"),
-                }),
+                content=ini(
+                    {
+                        "DEFAULT": shared.default_section(),
+                        "placement_database": shared.database_section(cloud, "placement"),
+                        "api": {"auth_strategy": "keystone"},
+                        **shared.token_sections(cloud, "placement"),
+                    }
+                ),
             ),
         ),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )

@@ -5,16 +5,47 @@
 from collections.abc import Callable
 
 from novadocker.host.services import (
-    docker, glance, keystone, libvirt, mariadb, neutron, nova, ovn, ovs, placement, rabbitmq,
-)  # fmt: skip
+    docker,
+    glance,
+    keystone,
+    libvirt,
+    mariadb,
+    neutron,
+    nova,
+    ovn,
+    ovs,
+    placement,
+    rabbitmq,
+)
 from novadocker.host.services.model import Cloud, Service
 
 ALL: tuple[Callable[[Cloud], Service], ...] = (
-    mariadb.mariadb, rabbitmq.rabbitmq, ovs.ovsdb, ovs.vswitchd, ovn.northbound, ovn.southbound, ovn.northd,
-    ovn.controller, docker.containerd, docker.docker, libvirt.virtlogd, libvirt.libvirtd, keystone.keystone, glance.glance,
-    placement.placement, neutron.neutron_api, neutron.maintenance, neutron.periodic, neutron.agent, nova.nova_api,
-    nova.nova_metadata, nova.conductor, nova.scheduler, nova.compute_libvirt, nova.compute_docker,
-)  # fmt: skip
+    mariadb.mariadb,
+    rabbitmq.rabbitmq,
+    ovs.ovsdb,
+    ovs.vswitchd,
+    ovn.northbound,
+    ovn.southbound,
+    ovn.northd,
+    ovn.controller,
+    docker.containerd,
+    docker.docker,
+    libvirt.virtlogd,
+    libvirt.libvirtd,
+    keystone.keystone,
+    glance.glance,
+    placement.placement,
+    neutron.neutron_api,
+    neutron.maintenance,
+    neutron.periodic,
+    neutron.agent,
+    nova.nova_api,
+    nova.nova_metadata,
+    nova.conductor,
+    nova.scheduler,
+    nova.compute_libvirt,
+    nova.compute_docker,
+)
 
 
 def services(cloud: Cloud) -> dict[str, Service]:

@@ -2,17 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sections that several OpenStack services have in common."""
 
-from novadocker.host.services.ini import Sections
-from novadocker.host.services.model import Cloud, Http, Service
+from novadocker.host.services.ini import Sections, Value
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Http, Service
 
 
-def default_section(cloud: Cloud) -> dict[str, str | int | bool]:
+def default_section() -> dict[str, Value]:
     """Logging as all services do it: to standard error, which the supervisor keeps in one file a service."""
     return {
         "debug": False,
         "use_stderr": True,
-        "default_log_levels": ["oslo_messaging=INFO", "keystonemiddleware=WARN", "amqp=WARN", "stevedore=WARN"],
-    }  # type: ignore[dict-item]
+        "default_log_levels": [
+            "oslo_messaging=INFO",
+            "keystonemiddleware=WARN",
+            "amqp=WARN",
+            "stevedore=WARN",
+        ],
+    }
 
 
 def transport_url(cloud: Cloud) -> str:
@@ -64,22 +69,22 @@ def api(
     application: str,
     environment: dict[str, str],
     needs: tuple[str, ...],
+    files: tuple[ConfigFile, ...],
+    folders: tuple[Folder, ...] = (),
     path: str = "/",
     threads: int = 12,
-) -> dict[str, object]:
-    """The part of a `Service` that all WSGI applications share."""
+) -> Service:
+    """One of OpenStack's WSGI applications as a service on its port."""
     port = cloud.config.ports[name]
-    return {
-        "name": name,
-        "command": (
-            cloud.bin("python"), "-m", "novadocker.host.wsgi", application, "127.0.0.1", str(port), str(threads),
-        ),
-        "ready": Http(f"http://127.0.0.1:{port}{path}"),
-        "needs": needs,
-        "user": cloud.config.user,
-        "environment": environment,
-        "within": 90,
-    }  # fmt: skip
-
-
-__all__ = ["Service", "api", "auth_section", "database_section", "default_section", "messaging_sections", "token_sections", "transport_url"]
+    serve = (cloud.bin("python"), "-m", "novadocker.host.wsgi", application)
+    return Service(
+        name=name,
+        command=(*serve, "127.0.0.1", str(port), str(threads)),
+        ready=Http(f"http://127.0.0.1:{port}{path}"),
+        needs=needs,
+        user=cloud.config.user,
+        environment=environment,
+        files=files,
+        folders=folders,
+        within=90,
+    )

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """supervisord below a child subreaper: the supervisor where systemd is not PID 1.
 
-libvirt starts probes as daemons and waits until they are gone; a PID 1 that does not reap makes it wait in vain.
-`tini -s` reaps at once.
+libvirt starts probes as daemons and waits until they are gone; a PID 1 that does not reap makes it wait in
+vain. `tini -s` reaps at once.
 """
 
 import http.client
 import os
-import socket
 import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +72,12 @@ class Supervisord:
         """Start it, in the control group `group`, and wait until it answers."""
         self._socket.unlink(missing_ok=True)
         enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
-        program = [self._python.with_name("supervisord"), "-c", self._settings]
-        environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C.UTF-8", "HOME": "/"}
+        program: list[str | Path] = [self._python.with_name("supervisord"), "-c", self._settings]
+        environment = {
+            "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            "LC_ALL": "C.UTF-8",
+            "HOME": "/",
+        }
         run.spawn_detached(
             ["/bin/sh", "-c", enter, "sh", "tini", "-s", "--", self._python, *program],
             log=self._log,
@@ -82,18 +85,24 @@ class Supervisord:
         )
         poll.until(
             lambda: None if self.alive() else run.last_words(self._log) or "no answer on its socket",
-            why="The supervisor's first answer", seconds=20, pause=0.05, hint=f"See {self._log}.",
-        )  # fmt: skip
+            why="The supervisor's first answer",
+            seconds=20,
+            pause=0.05,
+            hint=f"See {self._log}.",
+        )
 
     def processes(self) -> dict[str, Process]:
         """All services it knows."""
         return {
             info["name"]: Process(
-                name=info["name"], state=info["statename"], pid=info["pid"], said=info["spawnerr"] or info["description"],
+                name=info["name"],
+                state=info["statename"],
+                pid=info["pid"],
+                said=info["spawnerr"] or info["description"],
                 started=info["start"],
             )
             for info in self._call("getAllProcessInfo")  # type: ignore[attr-defined]
-        }  # fmt: skip
+        }
 
     def adopt_settings(self) -> None:
         """Read its configuration file again: new programs are added, changed ones stopped and added anew."""
@@ -128,11 +137,15 @@ class Supervisord:
             if error.faultCode in tolerate:
                 return None
             raise NovaDockerError(
-                f"The supervisor refused {method}{arguments}.", facts=error.faultString, hint=f"See {self._log}."
+                f"The supervisor refused {method}{arguments}.",
+                facts=error.faultString,
+                hint=f"See {self._log}.",
             ) from error
-        except (OSError, http.client.HTTPException, socket.timeout) as error:
+        except (TimeoutError, OSError, http.client.HTTPException) as error:
             raise NovaDockerError(
-                "The supervisor does not answer.", facts=f"{self._socket}: {error}", hint="Run `nova-docker up`."
+                "The supervisor does not answer.",
+                facts=f"{self._socket}: {error}",
+                hint="Run `nova-docker up`.",
             ) from error
         finally:
             transport.close()
