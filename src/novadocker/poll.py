@@ -19,6 +19,7 @@ def until(
     seconds: float,
     hint: str = "",
     pause: float = 0.1,
+    growth: float = 1.3,
     clock: Callable[[], float] = time.monotonic,
     rest: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -34,4 +35,4 @@ def until(
         if clock() >= deadline:
             raise NotInTime(f"{why}: not within {seconds:.0f} s.", facts=missing, hint=hint)
         rest(min(pause, max(0.0, deadline - clock())))
-        pause = min(1.0, pause * 1.3)
+        pause = min(max(1.0, pause), pause * growth)

@@ -10,7 +10,7 @@ import click
 
 from novadocker import __version__
 from novadocker.errors import NovaDockerError
-from novadocker.host.cli import down, env, progress, status, up
+from novadocker.host.cli import bench, down, env, progress, status, up
 from novadocker.host.config import DEFAULT_NAME, HostConfig
 
 _EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not understood."
@@ -39,6 +39,7 @@ def cli(context: click.Context, name: str, root: Path | None, run_dir: Path | No
 cli.add_command(up.up)
 cli.add_command(status.status)
 cli.add_command(env.env)
+cli.add_command(bench.bench)
 cli.add_command(down.down)
 
 
