@@ -80,9 +80,7 @@ def _boots(
     boots = Boots(kind=kind, accepted=[], active=[], gone=[])
     for number in range(servers + 1):
         accepted, active, gone = _boot(connection, f"{_PREFIX}-{kind}-{number}", image)
-        say(
-            f"{kind} {number or 'warm-up'}: accepted {accepted:.2f} s, ACTIVE {active:.2f} s, gone {gone:.2f} s"
-        )
+        say(f"{kind} {number or 'warm-up'}: accepted {accepted:.2f}, ACTIVE {active:.2f}, gone {gone:.2f} s")
         if number:
             boots.accepted.append(accepted)
             boots.active.append(active)
