@@ -63,7 +63,9 @@ def run(
             finished = Finished(code=text.returncode, out=text.stdout, err=text.stderr)
     except FileNotFoundError as error:
         raise CommandFailed(
-            f"The program {words[0]} is not on this machine.", facts=str(error), hint=hint or "Run packages/install."
+            f"The program {words[0]} is not on this machine.",
+            facts=str(error),
+            hint=hint or "Run packages/install.",
         ) from error
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(f"`{shown}` did not end within {seconds:.0f} s.", hint=hint) from error
@@ -80,7 +82,11 @@ def last_words(log: Path, *, lines: int = 5) -> str:
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - 65536))
         said = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
-    serious = [line for line in said if any(word in line for word in (" ERROR ", "CRITICAL", "[ERROR]", "|ERR|", "Error:"))]
+    serious = [
+        line
+        for line in said
+        if any(word in line for word in (" ERROR ", "CRITICAL", "[ERROR]", "|ERR|", "Error:"))
+    ]
     return "\n".join((serious or said)[-lines:])
 
 

@@ -90,7 +90,13 @@ class Applier:
 
     def _write_files(self) -> bool:
         cloud = self._cloud
-        for folder in (cloud.layout.etc, cloud.layout.etc / "start", cloud.layout.logs, cloud.layout.run, cloud.layout.started):
+        for folder in (
+            cloud.layout.etc,
+            cloud.layout.etc / "start",
+            cloud.layout.logs,
+            cloud.layout.run,
+            cloud.layout.started,
+        ):
             files.make_directory(folder)
         # A file or folder that several services declare belongs to the one that is not root: root reads it too.
         owners: dict[Path, tuple[ConfigFile | Folder, tuple[int, int]]] = {}
@@ -157,7 +163,9 @@ class Applier:
             process = self._supervisor.processes()[service.name]
             if process.state == "FATAL":
                 raise NovaDockerError(
-                    f"{service.name} does not stay up.", facts=run.last_words(log) or process.said, hint=f"See {log}."
+                    f"{service.name} does not stay up.",
+                    facts=run.last_words(log) or process.said,
+                    hint=f"See {log}.",
                 )
             if not process.running:
                 return f"{process.state.lower()}: {run.last_words(log, lines=2) or process.said}"

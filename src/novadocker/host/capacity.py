@@ -52,7 +52,9 @@ def split(machine: Machine) -> Split:
     :raises NovaDockerError: if the machine is too small to be divided.
     """
     if machine.cpus < 2:
-        raise NovaDockerError("Two hypervisors need two processors.", facts=f"This machine has {machine.cpus}.")
+        raise NovaDockerError(
+            "Two hypervisors need two processors.", facts=f"This machine has {machine.cpus}."
+        )
     own_memory = min(OWN_MEMORY_MB, machine.memory_mb // 2)
     memory = machine.memory_mb - own_memory
     disk = machine.disk_free_gb - OWN_DISK_GB

@@ -36,7 +36,10 @@ def hierarchies() -> Hierarchies:
             unified.append(mount)
         elif kind == "cgroup":
             first_version.append(mount)
-    followers = [*unified, *(mount for name in _V1_FOLLOWERS for mount in first_version if mount.name == name)]
+    followers = [
+        *unified,
+        *(mount for name in _V1_FOLLOWERS for mount in first_version if mount.name == name),
+    ]
     for mount in followers:
         if os.access(mount, os.W_OK) and not os.statvfs(mount).f_flag & os.ST_RDONLY:
             return Hierarchies(mounts=tuple(dict.fromkeys(unified + first_version)), follow=mount)

@@ -30,7 +30,9 @@ def describe(chosen: config.HostConfig) -> Cloud:
         memory.kvm = kvm.usable()
     if memory.missing_before is None:
         memory.missing_before = [name for name in state.TOUCHED if not Path(name).exists()]
-    memory.forwarding_before = memory.forwarding_before or Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
+    memory.forwarding_before = (
+        memory.forwarding_before or Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
+    )
     state.remember(layout, memory)
     return _cloud(chosen, memory, facts)
 

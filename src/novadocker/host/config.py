@@ -61,14 +61,22 @@ def check(config: HostConfig) -> None:
     """
     problems = []
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", config.name):
-        problems.append(f"name: small letters, digits and hyphens, at most 31, a letter first; got {config.name!r}")
+        problems.append(
+            f"name: small letters, digits and hyphens, at most 31, a letter first; got {config.name!r}"
+        )
     for label, path in (("root", config.root), ("run_dir", config.run_dir)):
         if not path.is_absolute() or path == Path("/"):
             problems.append(f"{label}: an absolute path other than /; got {path}")
-    if config.run_dir == config.root or config.run_dir in config.root.parents or config.root in config.run_dir.parents:
+    if (
+        config.run_dir == config.root
+        or config.run_dir in config.root.parents
+        or config.root in config.run_dir.parents
+    ):
         problems.append(f"run_dir: outside of root; got {config.run_dir} and {config.root}")
     # A unix socket's path holds 107 bytes (unix(7)); libvirt's monitor sockets are our longest.
     if len(str(config.run_dir)) > 40:
-        problems.append(f"run_dir: at most 40 characters, for the sockets in it; got {len(str(config.run_dir))}")
+        problems.append(
+            f"run_dir: at most 40 characters, for the sockets in it; got {len(str(config.run_dir))}"
+        )
     if problems:
         raise NovaDockerError("The configuration cannot work.", facts="\n".join(problems))

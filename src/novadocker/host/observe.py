@@ -60,7 +60,9 @@ def observe(cloud: Cloud) -> Observed:
     problems: list[str] = []
     services = _services(cloud, problems)
     if not uplink.is_open(cloud.config):
-        problems.append("Servers' traffic does not leave the host: forwarding or a firewall rule of ours is missing.")
+        problems.append(
+            "Servers' traffic does not leave the host: forwarding or a firewall rule of ours is missing."
+        )
     parts: dict[str, Any] = {}
     if any(service.name == "keystone" and service.well for service in services):
         parts = _apis(cloud, problems)
@@ -105,7 +107,9 @@ def _services(cloud: Cloud, problems: list[str]) -> list[ServiceState]:
         found = list(pool.map(look, declared.values()))
     for state in found if processes else []:
         if not state.well:
-            problems.append(f"{state.name} is {state.state.lower()}{': ' + state.missing if state.missing else ''}.")
+            problems.append(
+                f"{state.name} is {state.state.lower()}{': ' + state.missing if state.missing else ''}."
+            )
     return found
 
 
@@ -141,7 +145,9 @@ def _apis(cloud: Cloud, problems: list[str]) -> dict[str, Any]:
             "inventories": lambda: computes.inventories(connection),
         }
         with ThreadPoolExecutor(max_workers=len(asked)) as pool:
-            answers = dict(zip(asked, pool.map(lambda name: _ask(name, asked[name], problems), asked), strict=True))
+            answers = dict(
+                zip(asked, pool.map(lambda name: _ask(name, asked[name], problems), asked), strict=True)
+            )
     for each in answers["computes"] or []:
         if each["state"] != "up":
             problems.append(f"{each['binary']} on {each['host']} is {each['state']}.")
@@ -151,7 +157,10 @@ def _apis(cloud: Cloud, problems: list[str]) -> dict[str, Any]:
     servers = answers.pop("servers") or []
     inventories = answers.pop("inventories") or {}
     offers = computes.offered(inventories)
-    problems += [f"The hypervisors offer more than there is: {line}." for line in capacity.overbooked(offers, cloud.machine)]
+    problems += [
+        f"The hypervisors offer more than there is: {line}."
+        for line in capacity.overbooked(offers, cloud.machine)
+    ]
     kinds = {cloud.docker_host: "container", cloud.hostname: "VM"}
     return {
         **{name: answer or [] for name, answer in answers.items()},
@@ -162,7 +171,9 @@ def _apis(cloud: Cloud, problems: list[str]) -> dict[str, Any]:
         "servers": [
             {"kind": kind, "status": status, "count": str(count)}
             for (kind, status), count in sorted(
-                Counter((kinds.get(each.compute_host or "", "unplaced"), each.status) for each in servers).items()
+                Counter(
+                    (kinds.get(each.compute_host or "", "unplaced"), each.status) for each in servers
+                ).items()
             )
         ],
         "faults": [

@@ -15,7 +15,11 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
 
     Passwords are in no script: programs read them from their own files.
     """
-    lines = ["#!/bin/sh", "# Written by nova-docker; starts one service. The supervisor runs it as root.", "set -e"]
+    lines = [
+        "#!/bin/sh",
+        "# Written by nova-docker; starts one service. The supervisor runs it as root.",
+        "set -e",
+    ]
     enter = f"echo $$ > {shlex.quote(group)}/cgroup.procs"
     if service.mounts:
         again = f'exec unshare --mount --propagation {service.mounts} -- /bin/sh "$0" inside'
@@ -27,9 +31,13 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     command = shlex.join(service.command)
     if service.user:
-        command = f"setpriv --reuid={service.user} --regid={service.user} --init-groups --no-new-privs -- {command}"
+        command = (
+            f"setpriv --reuid={service.user} --regid={service.user} --init-groups --no-new-privs -- {command}"
+        )
     lines.append(f"exec {command}")
-    return ConfigFile(path=cloud.layout.etc / "start" / service.name, content="\n".join(lines) + "\n", mode=0o700)
+    return ConfigFile(
+        path=cloud.layout.etc / "start" / service.name, content="\n".join(lines) + "\n", mode=0o700
+    )
 
 
 def supervisor_file(cloud: Cloud, services: dict[str, Service]) -> ConfigFile:

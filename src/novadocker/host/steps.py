@@ -61,7 +61,9 @@ def carry_out(steps: list[Step], *, listener: Listener, at_once: int = 12) -> in
                 running[pool.submit(step.act)] = (step, time.monotonic())
             if not running:
                 if first_error is None:
-                    raise NovaDockerError(f"Steps need one another in a circle: {', '.join(sorted(waiting))}.")
+                    raise NovaDockerError(
+                        f"Steps need one another in a circle: {', '.join(sorted(waiting))}."
+                    )
                 break
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:

@@ -94,7 +94,11 @@ def _switch_ports(layout: Layout) -> list[str]:
 
 def _other_switch(group: Path) -> bool:
     ours = cgroups.members(group)
-    return any(process.pid not in ours for process in psutil.process_iter(["name"]) if process.info["name"] == "ovs-vswitchd")
+    return any(
+        process.pid not in ours
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] == "ovs-vswitchd"
+    )
 
 
 def _forget_clients(config: HostConfig, memory: state.Memory) -> bool:
@@ -103,7 +107,9 @@ def _forget_clients(config: HostConfig, memory: state.Memory) -> bool:
 
 def _container_ids(layout: Layout) -> list[str]:
     folder = layout.data / "docker" / "storage"
-    return [path.name for path in folder.glob("*/containers/*")] + [path.name for path in folder.glob("containers/*")]
+    return [path.name for path in folder.glob("*/containers/*")] + [
+        path.name for path in folder.glob("containers/*")
+    ]
 
 
 def _unmount(layout: Layout) -> bool:

@@ -30,7 +30,11 @@ def rules(config: HostConfig) -> tuple[Rule, ...]:
     mark = ("-m", "comment", "--comment", f"nova-docker:{config.name}")
     bridge, network = config.external_bridge, config.external_cidr
     return (
-        Rule("nat", "POSTROUTING", ("-s", network, "!", "-d", network, "!", "-o", bridge, *mark, "-j", "MASQUERADE")),
+        Rule(
+            "nat",
+            "POSTROUTING",
+            ("-s", network, "!", "-d", network, "!", "-o", bridge, *mark, "-j", "MASQUERADE"),
+        ),
         Rule("filter", "FORWARD", ("-i", bridge, "-s", network, *mark, "-j", "ACCEPT")),
         Rule("filter", "FORWARD", ("-o", bridge, "-d", network, *mark, "-j", "ACCEPT")),
     )
@@ -41,7 +45,10 @@ def open_way(config: HostConfig) -> bool:
     changed = False
     for program in _programs():
         for rule in rules(config):
-            if run.run([program, "-w", "-t", rule.table, "-C", rule.chain, *rule.words], check=False).code != 0:
+            if (
+                run.run([program, "-w", "-t", rule.table, "-C", rule.chain, *rule.words], check=False).code
+                != 0
+            ):
                 run.run([program, "-w", "-t", rule.table, "-I", rule.chain, "1", *rule.words])
                 changed = True
     if FORWARDING.read_text().strip() != "1":
@@ -65,7 +72,10 @@ def close_way(config: HostConfig, *, forwarding_before: str) -> bool:
     for program in _programs():
         for rule in rules(config):
             # As often as it is there: two runs at once may have put it in twice.
-            while run.run([program, "-w", "-t", rule.table, "-D", rule.chain, *rule.words], check=False).code == 0:
+            while (
+                run.run([program, "-w", "-t", rule.table, "-D", rule.chain, *rule.words], check=False).code
+                == 0
+            ):
                 changed = True
     if forwarding_before == "0" and FORWARDING.read_text().strip() == "1":
         FORWARDING.write_text("0\n")

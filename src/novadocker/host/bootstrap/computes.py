@@ -20,7 +20,9 @@ def wait_until_up(cloud: Cloud, *, seconds: float = 90) -> bool:
 
         def not_reporting() -> str | None:
             found = {
-                service.host: service.state for service in connection.compute.services() if service.binary == "nova-compute"
+                service.host: service.state
+                for service in connection.compute.services()
+                if service.binary == "nova-compute"
             }
             late = {host for host in wanted if found.get(host) != "up"}
             return f"{', '.join(sorted(late))} not up" if late else None
@@ -71,6 +73,8 @@ def inventories(connection: object) -> dict[str, dict[str, dict[str, int]]]:
 def offered(by_provider: dict[str, dict[str, dict[str, int]]]) -> dict[str, list[int]]:
     """Total minus reserved of every provider, by resource class, before overcommit."""
     return {
-        name: [stock[name]["total"] - stock[name]["reserved"] for stock in by_provider.values() if name in stock]
+        name: [
+            stock[name]["total"] - stock[name]["reserved"] for stock in by_provider.values() if name in stock
+        ]
         for name in ("VCPU", "MEMORY_MB", "DISK_GB")
     }

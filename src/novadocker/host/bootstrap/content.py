@@ -129,7 +129,9 @@ def _flavors(connection: Connection) -> bool:
     present = {flavor.name for flavor in connection.compute.flavors()}
     missing = [flavor for flavor in FLAVORS if flavor.name not in present]
     for flavor in missing:
-        connection.compute.create_flavor(name=flavor.name, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk)
+        connection.compute.create_flavor(
+            name=flavor.name, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk
+        )
     return bool(missing)
 
 

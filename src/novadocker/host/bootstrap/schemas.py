@@ -34,7 +34,9 @@ def glance(cloud: Cloud) -> None:
 def placement(cloud: Cloud) -> None:
     """Tables."""
     settings = str(cloud.layout.etc / "placement" / "placement.conf")
-    manage(cloud, cloud.bin("placement-manage"), "--config-file", settings, "db", "sync", log="placement-manage")
+    manage(
+        cloud, cloud.bin("placement-manage"), "--config-file", settings, "db", "sync", log="placement-manage"
+    )
 
 
 def neutron(cloud: Cloud) -> None:
@@ -50,10 +52,18 @@ def nova(cloud: Cloud) -> None:
     program = (cloud.bin("nova-manage"), "--config-file", settings)
     manage(cloud, *program, "api_db", "sync", log="nova-manage")
     manage(
-        cloud, *program, "cell_v2", "map_cell0", "--database_connection", cell0_connection(cloud), log="nova-manage"
+        cloud,
+        *program,
+        "cell_v2",
+        "map_cell0",
+        "--database_connection",
+        cell0_connection(cloud),
+        log="nova-manage",
     )
     manage(cloud, *program, "db", "sync", log="nova-manage")
-    cells = run.run(as_service_user(cloud, *program, "cell_v2", "list_cells"), seconds=120, directory=cloud.layout.run)
+    cells = run.run(
+        as_service_user(cloud, *program, "cell_v2", "list_cells"), seconds=120, directory=cloud.layout.run
+    )
     if "cell1" not in cells.out:
         manage(cloud, *program, "cell_v2", "create_cell", "--name", "cell1", log="nova-manage")
 
@@ -67,7 +77,13 @@ def discover_hosts(cloud: Cloud) -> None:
     """Map nova-compute hosts that are new to the cell."""
     settings = str(cloud.layout.etc / "nova" / "nova.conf")
     manage(
-        cloud, cloud.bin("nova-manage"), "--config-file", settings, "cell_v2", "discover_hosts", log="nova-manage"
+        cloud,
+        cloud.bin("nova-manage"),
+        "--config-file",
+        settings,
+        "cell_v2",
+        "discover_hosts",
+        log="nova-manage",
     )
 
 

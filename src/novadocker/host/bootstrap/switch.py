@@ -12,7 +12,9 @@ from novadocker.host.services.model import Cloud
 
 def make_switch_database(cloud: Cloud) -> bool:
     """Create the empty Open_vSwitch database."""
-    return _make(cloud.layout.data / "ovs" / "conf.db", "/usr/share/openvswitch/vswitch.ovsschema", owner="root")
+    return _make(
+        cloud.layout.data / "ovs" / "conf.db", "/usr/share/openvswitch/vswitch.ovsschema", owner="root"
+    )
 
 
 def make_ovn_databases(cloud: Cloud) -> bool:
@@ -58,7 +60,10 @@ def describe_chassis(cloud: Cloud) -> bool:
     bridges: list[str] = []
     for bridge in (internal, external):
         bridges += ["--", "--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge]
-        bridges += [f"datapath_type={cloud.datapath}", "fail_mode=standalone" if bridge == external else "fail_mode=secure"]
+        bridges += [
+            f"datapath_type={cloud.datapath}",
+            "fail_mode=standalone" if bridge == external else "fail_mode=secure",
+        ]
     run.run([*vsctl, "set", "Open_vSwitch", ".", *wanted, *bridges])
     addressed = links.give_address(
         external, address=config.external_gateway, prefix=config.external_prefix, mtu=cloud.machine.uplink_mtu

@@ -13,12 +13,16 @@ from novadocker.host.config import HostConfig
 
 
 @click.command(epilog="Example: nova-docker down --keep-data", short_help="Take the cloud away.")
-@click.option("--keep-data", is_flag=True, help="Keep databases, images and disks: `up` brings the servers back.")
+@click.option(
+    "--keep-data", is_flag=True, help="Keep databases, images and disks: `up` brings the servers back."
+)
 @click.pass_obj
 def down(config: HostConfig, keep_data: bool) -> None:
     """Stop everything of the cloud and remove it from this machine; nothing of it is left."""
     if os.geteuid() != 0:
-        raise NovaDockerError("This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo.")
+        raise NovaDockerError(
+            "This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo."
+        )
     shown = progress.Progress(verbose=True)
     try:
         with lock.held(config.root):

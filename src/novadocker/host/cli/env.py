@@ -9,7 +9,9 @@ from novadocker.host import access, clients, cloud
 from novadocker.host.config import HostConfig
 
 
-@click.command(epilog='Example: eval "$(nova-docker env)" && openstack server list', short_help="Exports for a shell.")
+@click.command(
+    epilog='Example: eval "$(nova-docker env)" && openstack server list', short_help="Exports for a shell."
+)
 @click.option("--member", is_flag=True, help="As the plain member instead of the administrator.")
 @click.option("--shell", type=click.Choice(["posix", "fish"]), default="posix", show_default=True)
 @click.pass_obj
@@ -19,4 +21,7 @@ def env(config: HostConfig, member: bool, shell: str) -> None:
     if known is None:
         raise NovaDockerError(f"There is no cloud {config.name} here.", hint="Run `nova-docker up`.")
     administrator, plain = access.accesses(known)
-    click.echo(clients.exports(plain if member else administrator, syntax="fish" if shell == "fish" else "posix"), nl=False)
+    click.echo(
+        clients.exports(plain if member else administrator, syntax="fish" if shell == "fish" else "posix"),
+        nl=False,
+    )

@@ -18,9 +18,14 @@ _EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nova-docker")
-@click.option("--name", default=DEFAULT_NAME, envvar="NOVA_DOCKER_NAME", show_default=True, help="The cloud's name.")
 @click.option(
-    "--root", type=click.Path(path_type=Path), envvar="NOVA_DOCKER_ROOT", help="What lasts. [/var/lib/NAME]",
+    "--name", default=DEFAULT_NAME, envvar="NOVA_DOCKER_NAME", show_default=True, help="The cloud's name."
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    envvar="NOVA_DOCKER_ROOT",
+    help="What lasts. [/var/lib/NAME]",
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="What a reboot may lose. [/run/NAME]")
 @click.pass_context

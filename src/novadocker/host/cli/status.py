@@ -15,7 +15,8 @@ from novadocker.host.config import HostConfig
 
 
 @click.command(
-    epilog="Example: nova-docker status --json | jq .problems", short_help="Show how the cloud is.",
+    epilog="Example: nova-docker status --json | jq .problems",
+    short_help="Show how the cloud is.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 @click.pass_obj
@@ -27,7 +28,9 @@ def status(config: HostConfig, as_json: bool) -> None:
     known = cloud.recall(config)
     if known is None:
         raise NovaDockerError(
-            f"There is no cloud {config.name} here.", facts=f"{config.root} holds none", hint="Run `nova-docker up`."
+            f"There is no cloud {config.name} here.",
+            facts=f"{config.root} holds none",
+            hint="Run `nova-docker up`.",
         )
     seen = observe.observe(known)
     if as_json:
@@ -39,10 +42,14 @@ def status(config: HostConfig, as_json: bool) -> None:
 
 def _show(seen: observe.Observed) -> None:
     console = Console(highlight=False)
-    services = Table("service", "state", "pid", "MiB", title=f"{seen.name}: services", title_justify="left", box=None)
+    services = Table(
+        "service", "state", "pid", "MiB", title=f"{seen.name}: services", title_justify="left", box=None
+    )
     for each in seen.services:
         mark = "[green]●[/green]" if each.well else "[red]●[/red]"
-        services.add_row(f"{mark} {each.name}", each.state.lower(), str(each.pid or ""), str(each.memory_mb or ""))
+        services.add_row(
+            f"{mark} {each.name}", each.state.lower(), str(each.pid or ""), str(each.memory_mb or "")
+        )
     services.add_row("[bold]together", "", "", str(sum(each.memory_mb for each in seen.services)))
     console.print(services)
     if seen.hypervisors:
@@ -54,7 +61,12 @@ def _show(seen: observe.Observed) -> None:
             share = seen.capacity.get(each["name"], {})
             cells = [str(share.get(kind, "")) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")]
             shares.add_row(each["name"], each["type"], each["state"], *cells)
-        shares.add_row("[dim]this machine", "", "", *(str(seen.machine[kind]) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")))
+        shares.add_row(
+            "[dim]this machine",
+            "",
+            "",
+            *(str(seen.machine[kind]) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")),
+        )
         console.print(shares)
     if seen.agents:
         agents = Table("agent", "host", "alive", title="\nnetwork agents", title_justify="left", box=None)

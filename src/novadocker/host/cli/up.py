@@ -13,7 +13,8 @@ from novadocker.host.config import HostConfig
 
 
 @click.command(
-    epilog="Example: nova-docker up && openstack --os-cloud nova-docker hypervisor list", short_help="Bring the cloud up."
+    epilog="Example: nova-docker up && openstack --os-cloud nova-docker hypervisor list",
+    short_help="Bring the cloud up.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the steps that had nothing to do, too.")
 @click.pass_obj
@@ -23,7 +24,9 @@ def up(config: HostConfig, verbose: bool) -> None:
     Run it as often as you like: it looks at every service and changes only what is not as it should be.
     """
     if os.geteuid() != 0:
-        raise NovaDockerError("This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo.")
+        raise NovaDockerError(
+            "This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo."
+        )
     shown = progress.Progress(verbose=verbose)
     try:
         with lock.held(config.root):

@@ -70,6 +70,8 @@ def docker(cloud: Cloud) -> Service:
             ),
         ),
         folders=(Folder(path=layout.run / "docker", mode=0o755),),
-        ready=Command(("docker", "-H", f"unix://{layout.docker_socket}", "version", "-f", "{{.Server.Version}}")),
+        ready=Command(
+            ("docker", "-H", f"unix://{layout.docker_socket}", "version", "-f", "{{.Server.Version}}")
+        ),
         stop_seconds=15,
     )

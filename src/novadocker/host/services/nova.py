@@ -68,7 +68,9 @@ def _settings(cloud: Cloud) -> Sections:
 
 
 def _shared_file(cloud: Cloud) -> ConfigFile:
-    sections = {name: options for name, options in _settings(cloud).items() if options and name != "service_ports"}
+    sections = {
+        name: options for name, options in _settings(cloud).items() if options and name != "service_ports"
+    }
     text = ini(sections).replace(
         "available_filters = nova.scheduler.filters.all_filters\n",
         "available_filters = nova.scheduler.filters.all_filters\n"

@@ -11,7 +11,12 @@ def default_section(cloud: Cloud) -> dict[str, str | int | bool]:
     return {
         "debug": False,
         "use_stderr": True,
-        "default_log_levels": ["oslo_messaging=INFO", "keystonemiddleware=WARN", "amqp=WARN", "stevedore=WARN"],
+        "default_log_levels": [
+            "oslo_messaging=INFO",
+            "keystonemiddleware=WARN",
+            "amqp=WARN",
+            "stevedore=WARN",
+        ],
     }  # type: ignore[dict-item]
 
 
@@ -82,4 +87,13 @@ def api(
     }  # fmt: skip
 
 
-__all__ = ["Service", "api", "auth_section", "database_section", "default_section", "messaging_sections", "token_sections", "transport_url"]
+__all__ = [
+    "Service",
+    "api",
+    "auth_section",
+    "database_section",
+    "default_section",
+    "messaging_sections",
+    "token_sections",
+    "transport_url",
+]

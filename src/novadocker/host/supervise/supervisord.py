@@ -74,7 +74,11 @@ class Supervisord:
         self._socket.unlink(missing_ok=True)
         enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
         program = [self._python.with_name("supervisord"), "-c", self._settings]
-        environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C.UTF-8", "HOME": "/"}
+        environment = {
+            "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            "LC_ALL": "C.UTF-8",
+            "HOME": "/",
+        }
         run.spawn_detached(
             ["/bin/sh", "-c", enter, "sh", "tini", "-s", "--", self._python, *program],
             log=self._log,
@@ -128,11 +132,15 @@ class Supervisord:
             if error.faultCode in tolerate:
                 return None
             raise NovaDockerError(
-                f"The supervisor refused {method}{arguments}.", facts=error.faultString, hint=f"See {self._log}."
+                f"The supervisor refused {method}{arguments}.",
+                facts=error.faultString,
+                hint=f"See {self._log}.",
             ) from error
         except (OSError, http.client.HTTPException, socket.timeout) as error:
             raise NovaDockerError(
-                "The supervisor does not answer.", facts=f"{self._socket}: {error}", hint="Run `nova-docker up`."
+                "The supervisor does not answer.",
+                facts=f"{self._socket}: {error}",
+                hint="Run `nova-docker up`.",
             ) from error
         finally:
             transport.close()
