@@ -113,6 +113,9 @@ def dockerd() -> Iterator[Dockerd]:
     try:
         yield daemon
     finally:
+        # With live-restore its containers outlive it; only a running daemon takes them away.
+        if not daemon.socket.exists():
+            daemon.start()
         _remove_containers(daemon)
         daemon.stop()
         for mount in reversed(Path("/proc/self/mounts").read_text().splitlines()):
