@@ -128,6 +128,11 @@ def bench(machine: Machine) -> Iterator[Bench]:
     """A driver; afterwards nothing of its servers may be left."""
     bench = machine.driver()
     yield bench
+    discard(bench)
+
+
+def discard(bench: Bench) -> None:
+    """Remove what a test has left of its servers."""
     engine = bench.driver._engine
     for role in (names.WORKLOAD, names.SANDBOX):
         for one in engine.list(host=HOST, role=role):
