@@ -68,7 +68,9 @@ class Containers:
             found = self._mine(name)
         if found is None or not found.running:
             raise ProcessFailed(
-                "The server's sandbox does not run.", facts=found.error if found else "It is gone."
+                "The server's sandbox does not run.",
+                facts=found.error if found else "It is gone.",
+                hint="A hard reboot makes it again.",
             )
         return found.pid
 

@@ -259,9 +259,19 @@ class DockerEngine:
     def _unreachable(self, doing: str, error: Exception) -> EngineUnreachable:
         return EngineUnreachable(
             f"Could not {doing}: no answer at {self._url}.",
-            facts=str(error),
+            facts=_root(error),
             hint="Is dockerd running, and does [docker] host name its socket?",
         )
+
+
+def _root(error: BaseException) -> str:
+    """Return the system's own word at the bottom of the HTTP libraries' pile, where there is one."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            return f"{below.strerror}."
+        below = below.__cause__ or below.__context__
+    return str(error)
 
 
 class _TimedOut(EngineUnreachable):

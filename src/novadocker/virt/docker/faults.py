@@ -52,7 +52,7 @@ def translated(kind: Callable[..., Exception]) -> Iterator[None]:
     try:
         yield
     except NovaDockerError as error:
-        raise kind(reason=words(error)) from error
+        raise kind(reason=str(error)) from error
 
 
 def failed(*, reason: str) -> Any:

@@ -7,6 +7,7 @@ It keeps a live copy of the few columns it needs; waiting is for a change of tha
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ovs.db import idl as ovs_idl
@@ -17,6 +18,9 @@ from ovsdbapp.schema.open_vswitch import impl_idl
 from novadocker.virt.docker import names
 from novadocker.virt.docker.doors import Chassis, SwitchPort
 from novadocker.virt.docker.errors import SwitchUnreachable
+
+# Seconds until a port that os-vif has made must show in our copy.
+_APPEARS = 5.0
 
 _COLUMNS = {
     "Open_vSwitch": ("bridges", "external_ids"),
@@ -61,7 +65,11 @@ class IdlSwitchDB:
             return [p for p in map(_port, tables["Interface"].rows.values()) if p.owner == owner]
 
     def mark(self, device: str, *, owner: str) -> None:
-        """Write an owner's mark on a port."""
+        """Write an owner's mark on a port; raises SwitchUnreachable when there is no such port."""
+        # os-vif made the port over a connection of its own, which our copy follows by a moment; and a
+        # change to a row that is not in the copy is dropped without a word.
+        if not self._await(lambda ports: any(port.device == device for port in ports), timeout=_APPEARS):
+            raise SwitchUnreachable(f"Open vSwitch has no port {device} to mark.")
         self._do(lambda api: api.db_set("Interface", device, ("external_ids", {names.OWNER_MARK: owner})))
 
     def remove(self, device: str) -> None:
@@ -70,15 +78,15 @@ class IdlSwitchDB:
 
     def wait_installed(self, devices: list[str], *, timeout: float) -> list[str]:
         """Wait until ovn-controller has marked the ports as installed; return the ones it has not."""
-        deadline = time.monotonic() + timeout
-        with self._rows() as tables:
-            while True:
-                done = {p.device for p in map(_port, tables["Interface"].rows.values()) if p.installed}
-                missing = [device for device in devices if device not in done]
-                left = deadline - time.monotonic()
-                if not missing or left <= 0 or self._changed is None:
-                    return missing
-                self._changed.wait(left)
+        missing = list(devices)
+
+        def installed(ports: list[SwitchPort]) -> bool:
+            done = {port.device for port in ports if port.installed}
+            missing[:] = [device for device in devices if device not in done]
+            return not missing
+
+        self._await(installed, timeout=timeout)
+        return missing
 
     def close(self) -> None:
         """Close the connection."""
@@ -86,6 +94,17 @@ class IdlSwitchDB:
             if self._connection is not None:
                 self._connection.stop(timeout=2)
                 self._connection = None
+
+    def _await(self, seen: Callable[[list[SwitchPort]], bool], *, timeout: float) -> bool:
+        """Wait for a change of the ports that satisfies `seen`; says whether it came in time."""
+        deadline = time.monotonic() + timeout
+        with self._rows() as tables:
+            while not seen([_port(row) for row in tables["Interface"].rows.values()]):
+                left = deadline - time.monotonic()
+                if left <= 0 or self._changed is None:
+                    return False
+                self._changed.wait(left)
+        return True
 
     def _rows(self) -> "_Rows":
         self._open()

@@ -92,6 +92,7 @@ class Dockerd:
             "dockerd", "--bridge=none", "--iptables=false", "--userns-remap=default", "--live-restore",
             f"--data-root={self.place}/data", f"--exec-root={self.place}/exec", f"--pidfile={self.place}/pid",
             f"--host={self.url}", "--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs",
+            f"--cgroup-parent=/{self.place.name}",
         ]  # fmt: skip
         self._running = running(command, log=self.place / "log", ready=self.socket.exists)
         self.process = self._running.__enter__()
@@ -113,8 +114,13 @@ def dockerd() -> Iterator[Dockerd]:
     try:
         yield daemon
     finally:
+        # With live-restore its containers outlive it; only a running daemon takes them away.
+        if not daemon.socket.exists():
+            daemon.start()
         _remove_containers(daemon)
         daemon.stop()
+        for group in Path("/sys/fs/cgroup").glob(f"*/{place.name}"):
+            group.rmdir()
         for mount in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             target = mount.split()[1]
             if target.startswith(str(place)):
@@ -196,9 +202,15 @@ class Ovn:
         self._environment = environment
 
     def controller(self) -> AbstractContextManager[subprocess.Popen]:
-        socket = self._place / "controller.ctl"
-        command = ["ovn-controller", self._switch, f"--unixctl={socket}"]
-        return running(command, log=self._place / "log", ready=socket.exists, environment=self._environment)
+        command = ["ovn-controller", self._switch]
+        # It finds the bridge's OpenFlow socket in the switch's run directory.
+        switch = str(Path(self._switch.removeprefix("unix:")).parent)
+        return running(
+            command,
+            log=self._place / "log",
+            ready=lambda: any(self._place.glob("ovn-controller.*.ctl")),
+            environment={**self._environment, "OVS_RUNDIR": switch},
+        )
 
     def nbctl(self, *words: str) -> None:
         subprocess.run(["ovn-nbctl", f"--db={self._northbound}", "--timeout=10", *words], check=True)
