@@ -46,7 +46,7 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
         Step(
             name="interfaces",
             needs=("servers and services",),
-            act=lambda: bool(links.remove(ports, alias_prefix=f"{config.name}:")),
+            act=lambda: bool(links.remove(ports, alias_prefix=f"nova-docker:{memory.hostname}-docker:")),
         ),
         Step(name="clients' entries", act=lambda: _forget_clients(config, memory)),
         Step(name="mounts", needs=("servers and services",), act=lambda: _unmount(layout)),
