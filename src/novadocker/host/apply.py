@@ -14,7 +14,7 @@ from pathlib import Path
 from novadocker import files, poll, run
 from novadocker.errors import NovaDockerError
 from novadocker.host import access, cgroups, clients, probes, processes, render, state, uplink
-from novadocker.host.bootstrap import computes, content, databases, identity, schemas, storage, switch
+from novadocker.host.bootstrap import agents, computes, content, databases, identity, schemas, storage, switch
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service
 from novadocker.host.steps import Listener, Step, carry_out
@@ -83,6 +83,11 @@ class Applier:
                 name="content",
                 act=lambda: content.fill(cloud),
                 needs=("nova-api", "neutron", "identity", "ovn-northd", "uplink"),
+            ),
+            Step(
+                name="agents",
+                act=lambda: agents.wait_until_alive(cloud),
+                needs=("neutron", "neutron-agent", "ovn-controller", "ovn-northd"),
             ),
             Step(name="clients", act=self._introduce_clients, needs=("identity",)),
         ]

@@ -74,6 +74,9 @@ def controller(cloud: Cloud) -> Service:
             "-vsyslog:off",
         ),
         environment=environment(cloud),
+        # Asked to end, it takes its chassis out of the southbound database, and with it what the agent wrote
+        # there; killed, it finds all as it was, flows included.
+        stop_signal="KILL",
         # OVN 23.03's controller names its control socket after its pid; the pid file leads there.
         ready=Command(
             ("env", f"OVN_RUNDIR={run}", "ovn-appctl", "--target=ovn-controller", "connection-status"),

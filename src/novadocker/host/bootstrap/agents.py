@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The chassis and its agent, as Neutron knows them: only then does it bind ports to the right bridge."""
+
+from novadocker import poll
+from novadocker.host.bootstrap import session
+from novadocker.host.services.model import Cloud
+
+_WANTED = {"OVN Controller Gateway agent", "OVN Neutron agent"}
+
+
+def wait_until_alive(cloud: Cloud, *, seconds: float = 60) -> bool:
+    """Wait until Neutron lists the machine's chassis and agent as alive; changes nothing.
+
+    The agent writes the name of the integration bridge into the southbound database when it registers.
+    Neutron keeps a copy of that row from the last change it noticed, and misses one made while it starts:
+    ports are then bound to `br-int`, which is not ours, and never become ready. Listing the agents makes both
+    answer anew, which it notices.
+
+    :raises novadocker.poll.NotInTime: with the agents that are missing.
+    """
+    with session.administrator(cloud) as connection:
+
+        def missing() -> str | None:
+            alive = {
+                agent.agent_type
+                for agent in connection.network.agents()
+                if agent.host == cloud.hostname and agent.is_alive
+            }
+            late = _WANTED - alive
+            return f"{' and '.join(sorted(late))} not alive on {cloud.hostname}" if late else None
+
+        poll.until(
+            missing,
+            why="Neutron's view of the chassis",
+            seconds=seconds,
+            hint=f"See {cloud.layout.logs}/ovn-controller.log and neutron-agent.log.",
+        )
+    return False
