@@ -7,4 +7,4 @@ import os
 # Before anything imports nova: real threads, as its services run today.
 os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "true"
 
-pytest_plugins = ["tests.tiers"]
+pytest_plugins = ["tests.goldens", "tests.tiers"]

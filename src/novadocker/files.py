@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write files whole or not at all, with the mode they need from the first byte."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 
 def write(path: Path, content: str | bytes, *, mode: int = 0o644, uid: int = -1, gid: int = -1) -> bool:
@@ -28,6 +30,14 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o644, uid: int = -1,
         temporary.unlink(missing_ok=True)
         raise
     return True
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read the JSON object in `path`; raises ValueError if there is anything else in it."""
+    table = json.loads(path.read_text())
+    if not isinstance(table, dict):
+        raise ValueError(f"{path} holds no table")  # noqa: TRY004 - as json's own error, which is one too
+    return table
 
 
 def make_directory(path: Path, *, mode: int = 0o755, uid: int = -1, gid: int = -1) -> bool:

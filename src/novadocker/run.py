@@ -57,16 +57,19 @@ def run(
             finished = Finished(code=done.returncode, out="", err="")
         else:
             text = subprocess.run(
-                words, env=env, cwd=directory, timeout=seconds, check=False, capture_output=True, text=True,
-                input=stdin if stdin is not None else "",
+                words, env=env, cwd=directory, timeout=seconds, check=False, capture_output=True,
+                text=True, errors="replace", input=stdin if stdin is not None else "",
             )  # fmt: skip
             finished = Finished(code=text.returncode, out=text.stdout, err=text.stderr)
-    except FileNotFoundError as error:
-        raise CommandFailed(
-            f"The program {words[0]} is not on this machine.",
-            facts=str(error),
-            hint=hint or "Run packages/install.",
-        ) from error
+    except OSError as error:
+        # The name in the error is the program's, or that of the folder or log that is not there.
+        if isinstance(error, FileNotFoundError) and error.filename == words[0]:
+            raise CommandFailed(
+                f"The program {words[0]} is not on this machine.",
+                facts=str(error),
+                hint=hint or "Run packages/install.",
+            ) from error
+        raise CommandFailed(f"`{shown}` could not be started.", facts=str(error), hint=hint) from error
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(f"`{shown}` did not end within {seconds:.0f} s.", hint=hint) from error
     if check and finished.code != 0:

@@ -11,38 +11,47 @@ import pwd
 import time
 from pathlib import Path
 
-from novadocker import files, poll, run
+from novadocker import files
 from novadocker.errors import NovaDockerError
-from novadocker.host import access, cgroups, clients, probes, processes, render, state, uplink
+from novadocker.host import access, cgroups, clients, render, state, uplink
 from novadocker.host.bootstrap import agents, computes, content, databases, identity, schemas, storage, switch
 from novadocker.host.services import registry
-from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service
+from novadocker.host.services.model import Cloud, ConfigFile, Folder
 from novadocker.host.steps import Listener, Step, carry_out
-from novadocker.host.supervise.supervisord import Process, Supervisord
+from novadocker.host.supervise import supervisord
+from novadocker.host.supervise.upkeep import Upkeep
 
 
 class Applier:
-    """One run of `up` on one cloud."""
+    """One run of `up` on one cloud.
 
-    def __init__(self, cloud: Cloud) -> None:
+    :param group: the control group of all its processes.
+    """
+
+    def __init__(self, cloud: Cloud, *, group: Path, supervisor: supervisord.Supervisor) -> None:
         self._cloud = cloud
+        self._group = group
         self._services = registry.services(cloud)
-        self._hierarchies = cgroups.hierarchies()
-        self._supervisor = supervisor(cloud)
         self._scripts = {
-            name: render.start_script(cloud, service, group=str(self._group(name)))
+            name: render.start_script(cloud, service, group=str(group / name))
             for name, service in self._services.items()
         }
-        self._states: dict[str, Process] = {}
+        self._upkeep = Upkeep(
+            cloud, services=self._services, scripts=self._scripts, group=group, supervisor=supervisor
+        )
 
     def bring_up(self, listener: Listener) -> int:
         """Carry out all steps; returns how many changed something.
 
         :raises NovaDockerError: what kept the first failed step from its end.
         """
+        return carry_out(self.steps(), listener=listener)
+
+    def steps(self) -> list[Step]:
+        """All there is to do, each step with those it needs."""
         steps = [
             Step(name="files", act=self._write_files, kind="step"),
-            Step(name="supervisor", act=self._start_supervisor, needs=("files",), kind="service"),
+            Step(name="supervisor", act=self._upkeep.start_supervisor, needs=("files",), kind="service"),
         ]
         first_time = self._first_time_steps()
         for step in first_time:
@@ -52,12 +61,12 @@ class Applier:
             steps.append(
                 Step(
                     name=service.name,
-                    act=lambda service=service: self._ensure(service),  # type: ignore[misc]
+                    act=lambda service=service: self._upkeep.ensure(service),  # type: ignore[misc]
                     needs=("supervisor", *service.needs),
                     kind="service",
                 )
             )
-        return carry_out(steps, listener=listener)
+        return steps
 
     def _first_time_steps(self) -> list[Step]:
         cloud = self._cloud
@@ -92,9 +101,6 @@ class Applier:
             Step(name="clients", act=self._introduce_clients, needs=("identity",)),
         ]
 
-    def _group(self, service: str) -> Path:
-        return self._hierarchies.follow / self._cloud.config.name / service
-
     def _write_files(self) -> bool:
         cloud = self._cloud
         for folder in (
@@ -124,67 +130,10 @@ class Applier:
                 changed = files.write(path, item.content, mode=item.mode, uid=uid, gid=gid) or changed
         for script in self._scripts.values():
             changed = files.write(script.path, script.content, mode=script.mode) or changed
-        (self._hierarchies.follow / cloud.config.name).mkdir(exist_ok=True)
+        self._group.mkdir(exist_ok=True)
         for name in (*self._services, "supervisor"):
-            self._group(name).mkdir(exist_ok=True)
+            (self._group / name).mkdir(exist_ok=True)
         return changed
-
-    def _start_supervisor(self) -> bool:
-        settings = render.supervisor_file(self._cloud, self._services)
-        changed = files.write(settings.path, settings.content, mode=settings.mode)
-        alive = self._supervisor.alive()
-        if alive and not self._supervisor.reaped():
-            # Its child subreaper was killed. Its services would run on, but libvirt would crawl: start anew.
-            self._supervisor.end()
-            alive = False
-        if alive:
-            if changed:
-                self._supervisor.adopt_settings()
-        else:
-            for service in self._services.values():
-                processes.end_unsupervised(self._group(service.name), outlives=service.outlives)
-            processes.end_unsupervised(self._group("supervisor"), outlives=())
-            self._supervisor.start(group=self._group("supervisor"))
-        self._states = self._supervisor.processes()
-        return changed or not alive
-
-    def _ensure(self, service: Service) -> bool:
-        """Make the service run with what was rendered, and wait until it is ready."""
-        note = self._cloud.layout.started / service.name
-        fingerprint = render.fingerprint(service, self._scripts[service.name])
-        process = self._states[service.name]
-        current = note.is_file() and note.read_text() == fingerprint
-        if process.running and current and probes.missing(service.ready) is None:
-            return False
-        if process.running and not current:
-            self._supervisor.stop(service.name)
-        if not self._supervisor.processes()[service.name].running:
-            processes.end_unsupervised(self._group(service.name), outlives=service.outlives)
-            files.write(note, fingerprint)
-            self._supervisor.begin(service.name)
-        self._await(service)
-        return True
-
-    def _await(self, service: Service) -> None:
-        log = self._cloud.layout.logs / f"{service.name}.log"
-
-        def missing() -> str | None:
-            process = self._supervisor.processes()[service.name]
-            if process.state == "FATAL":
-                raise NovaDockerError(
-                    f"{service.name} does not stay up.",
-                    facts=run.last_words(log) or process.said,
-                    hint=f"See {log}.",
-                )
-            if not process.running:
-                return f"{process.state.lower()}: {run.last_words(log, lines=2) or process.said}"
-            return probes.missing(service.ready)
-
-        try:
-            poll.until(missing, why=f"{service.name} ready", seconds=service.within, hint=f"See {log}.")
-        except poll.NotInTime as error:
-            words = run.last_words(log)
-            raise NovaDockerError(error.summary, facts=f"{error.facts}\n{words}", hint=error.hint) from error
 
     def _introduce_clients(self) -> bool:
         """Add the cloud to the clouds.yaml of whoever runs `up`, and remember which file that was."""
@@ -214,16 +163,13 @@ class Applier:
         return True
 
 
-def supervisor(cloud: Cloud) -> Supervisord:
-    """The cloud's supervisor."""
-    layout = cloud.layout
-    return Supervisord(
-        socket_path=layout.supervisor_socket,
-        settings=layout.etc / "supervisord.conf",
-        python=cloud.venv / "bin" / "python",
-        log=layout.logs / "supervisor-start.log",
-        pid_file=layout.run / "supervisor.pid",
-    )
+def of(cloud: Cloud) -> Applier:
+    """A run on this machine.
+
+    :raises NovaDockerError: if it has no control groups.
+    """
+    group = cgroups.hierarchies().follow / cloud.config.name
+    return Applier(cloud, group=group, supervisor=supervisord.of(cloud))
 
 
 def _identity(user: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ def describe(chosen: config.HostConfig) -> Cloud:
     """
     config.check(chosen)
     layout = state.Layout.of(chosen)
+    state.refuse_foreign(layout)
     files.make_directory(layout.root)
     files.make_directory(layout.data)
     memory = state.recall(layout)
@@ -34,7 +35,7 @@ def describe(chosen: config.HostConfig) -> Cloud:
         memory.forwarding_before or Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
     )
     state.remember(layout, memory)
-    return _cloud(chosen, memory, facts)
+    return _cloud(chosen, memory, facts, secrets.load_or_make(layout.secrets_file))
 
 
 def recall(chosen: config.HostConfig) -> Cloud | None:
@@ -43,15 +44,16 @@ def recall(chosen: config.HostConfig) -> Cloud | None:
     memory = state.recall(layout)
     if not memory.capacity or not layout.secrets_file.exists():
         return None
-    return _cloud(chosen, memory, machine.look(layout.root))
+    return _cloud(chosen, memory, machine.look(layout.root), secrets.load(layout.secrets_file))
 
 
-def _cloud(chosen: config.HostConfig, memory: state.Memory, facts: machine.Machine) -> Cloud:
-    layout = state.Layout.of(chosen)
+def _cloud(
+    chosen: config.HostConfig, memory: state.Memory, facts: machine.Machine, known: secrets.Secrets
+) -> Cloud:
     return Cloud(
         config=replace(chosen, ports=memory.ports),
-        layout=layout,
-        secrets=secrets.load_or_make(layout.secrets_file),
+        layout=state.Layout.of(chosen),
+        secrets=known,
         machine=facts,
         split=capacity.Split.from_dict(memory.capacity),
         hostname=memory.hostname,

@@ -65,8 +65,12 @@ def check(config: HostConfig) -> None:
             f"name: small letters, digits and hyphens, at most 31, a letter first; got {config.name!r}"
         )
     for label, path in (("root", config.root), ("run_dir", config.run_dir)):
-        if not path.is_absolute() or path == Path("/"):
-            problems.append(f"{label}: an absolute path other than /; got {path}")
+        # `down` removes both whole: neither may be a folder that a system has of itself.
+        if not path.is_absolute() or len(path.parts) < 3 or ".." in path.parts:
+            problems.append(f"{label}: an absolute path of two steps or more, without ..; got {path}")
+        # They stand in shell lines and in the settings of a dozen programs; in supervisord's % has a meaning.
+        if not re.fullmatch(r"[A-Za-z0-9._/-]+", str(path)):
+            problems.append(f"{label}: letters, digits, dots, hyphens and underscores; got {path}")
     if (
         config.run_dir == config.root
         or config.run_dir in config.root.parents
@@ -78,5 +82,27 @@ def check(config: HostConfig) -> None:
         problems.append(
             f"run_dir: at most 40 characters, for the sockets in it; got {len(str(config.run_dir))}"
         )
+    networks = []
+    for label, cidr in (("external_cidr", config.external_cidr), ("private_cidr", config.private_cidr)):
+        try:
+            network = ipaddress.IPv4Network(cidr)
+        except ValueError as error:
+            problems.append(f"{label}: an IPv4 network; {error}")
+        else:
+            networks.append(network)
+            # Room for the gateway, the router, and addresses from the tenth on.
+            if network.prefixlen > 27:
+                problems.append(f"{label}: at least 32 addresses, /27; got {cidr}")
+    if len(networks) == 2 and networks[0].overlaps(networks[1]):
+        problems.append(f"private_cidr: apart from external_cidr; got {networks[1]} and {networks[0]}")
+    for label, bridge in (
+        ("integration_bridge", config.integration_bridge),
+        ("external_bridge", config.external_bridge),
+    ):
+        # The kernel's IFNAMSIZ is 16, with the zero at the end.
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,15}", bridge):
+            problems.append(f"{label}: an interface's name, at most 15 characters; got {bridge!r}")
+    if config.external_bridge == config.integration_bridge:
+        problems.append(f"external_bridge: another than integration_bridge; got {config.external_bridge}")
     if problems:
         raise NovaDockerError("The configuration cannot work.", facts="\n".join(problems))

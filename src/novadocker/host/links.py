@@ -7,11 +7,22 @@ from collections.abc import Iterable
 
 from pyroute2 import IPRoute
 
+from novadocker.errors import NovaDockerError
+
 
 def give_address(name: str, *, address: str, prefix: int, mtu: int) -> bool:
-    """Set the interface up with this IPv4 address and MTU (bytes); say whether anything changed."""
+    """Set the interface up with this IPv4 address and MTU (bytes); say whether anything changed.
+
+    :raises NovaDockerError: if there is no such interface.
+    """
     with IPRoute() as netlink:
-        index = netlink.link_lookup(ifname=name)[0]
+        found_indexes = netlink.link_lookup(ifname=name)
+        if not found_indexes:
+            raise NovaDockerError(
+                f"There is no interface {name} on this machine.",
+                hint="The switch makes it: see vswitchd's log.",
+            )
+        index = found_indexes[0]
         link = netlink.get_links(index)[0]
         held = {found.get_attr("IFA_LOCAL") for found in netlink.get_addr(index=index, family=socket.AF_INET)}
         changed = False

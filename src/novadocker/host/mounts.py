@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mounts and loop devices below the cloud's folders: the only ones that are ours."""
 
+import re
 from pathlib import Path
 
 from novadocker import run
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def below(folder: Path) -> list[Path]:
     """Mount points at or below `folder`, deepest and newest first."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        # Spaces and the like are written as octal numbers (proc_pid_mountinfo(5)).
-        path = Path(line.split()[4].encode().decode("unicode_escape"))
+    for line in MOUNTINFO.read_text(errors="surrogateescape").splitlines():
+        # Spaces and the like are written as octal numbers (proc_pid_mountinfo(5)); no other backslash occurs.
+        path = Path(_OCTAL.sub(lambda number: chr(int(number[1], 8)), line.split()[4]))
         if path == folder or folder in path.parents:
             found.append(path)
     return sorted(reversed(found), key=lambda path: len(path.parts), reverse=True)

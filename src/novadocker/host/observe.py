@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
 from novadocker.errors import NovaDockerError
-from novadocker.host import apply, capacity, cgroups, probes, uplink
+from novadocker.host import capacity, cgroups, probes, uplink
 from novadocker.host.bootstrap import computes, session
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud, Service
+from novadocker.host.supervise import supervisord
 
 T = TypeVar("T")
 
@@ -59,10 +61,13 @@ def observe(cloud: Cloud) -> Observed:
     """Look at every service, then at what the APIs say."""
     problems: list[str] = []
     services = _services(cloud, problems)
-    if not uplink.is_open(cloud.config):
-        problems.append(
-            "Servers' traffic does not leave the host: forwarding or a firewall rule of ours is missing."
-        )
+    try:
+        if not uplink.is_open(cloud.config):
+            problems.append(
+                "Servers' traffic does not leave the host: forwarding or a firewall rule of ours is missing."
+            )
+    except NovaDockerError as error:
+        problems.append(str(error))
     parts: dict[str, Any] = {}
     if any(service.name == "keystone" and service.well for service in services):
         parts = _apis(cloud, problems)
@@ -81,27 +86,23 @@ def observe(cloud: Cloud) -> Observed:
 
 def _services(cloud: Cloud, problems: list[str]) -> list[ServiceState]:
     declared = registry.services(cloud)
-    group = cgroups.hierarchies().follow / cloud.config.name
+    group: Path | None = None
+    processes: dict[str, supervisord.Process] = {}
     try:
-        processes = apply.supervisor(cloud).processes()
+        group = cgroups.hierarchies().follow / cloud.config.name
+        processes = supervisord.of(cloud).processes()
     except NovaDockerError as error:
         problems.append(str(error))
-        processes = {}
 
     def look(service: Service) -> ServiceState:
         process = processes.get(service.name)
         running = process is not None and process.running
-        missing = ""
-        if running:
-            try:
-                missing = probes.missing(service.ready) or ""
-            except NovaDockerError as error:
-                missing = str(error)
+        missing = (probes.missing(service.ready) or "") if running else ""
         return ServiceState(
             name=service.name,
             state=process.state if process else "STOPPED",
             pid=process.pid if process else 0,
-            memory_mb=_memory_mb(group / service.name, outlives=service.outlives),
+            memory_mb=_memory_mb(group / service.name, outlives=service.outlives) if group else 0,
             missing=missing,
         )
 
@@ -115,7 +116,7 @@ def _services(cloud: Cloud, problems: list[str]) -> list[ServiceState]:
     return found
 
 
-def _memory_mb(group: Any, *, outlives: tuple[str, ...]) -> int:
+def _memory_mb(group: Path, *, outlives: tuple[str, ...]) -> int:
     total = 0
     for pid in cgroups.members(group):
         try:

@@ -4,16 +4,22 @@
 
 import socket
 
+from novadocker.errors import NovaDockerError
+
 
 def choose(usual: dict[str, int], *, remembered: dict[str, int]) -> dict[str, int]:
-    """Keep what is remembered; for the rest the usual port, or the next free one that is nobody else's."""
+    """Keep what is remembered; for the rest the usual port, or the next free one that is nobody else's.
+
+    :raises NovaDockerError: if there is none.
+    """
     chosen = {name: remembered[name] for name in usual if name in remembered}
     for name, port in usual.items():
         if name in chosen:
             continue
-        while port in chosen.values() or not _free(port):
-            port += 1
-        chosen[name] = port
+        others = {*chosen.values(), *(other for owner, other in usual.items() if owner != name)}
+        chosen[name] = next((each for each in range(port, 65536) if each not in others and _free(each)), 0)
+        if not chosen[name]:
+            raise NovaDockerError(f"There is no free port for {name}.", facts=f"tried {port} to 65535")
     return chosen
 
 

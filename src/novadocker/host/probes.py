@@ -22,7 +22,10 @@ def missing(probe: Probe) -> str | None:
         case Tcp(port=port):
             return _connect(socket.AF_INET, ("127.0.0.1", port))
         case Command(words=words, says=says):
-            done = run.run(words, check=False, seconds=_PATIENCE)
+            try:
+                done = run.run(words, check=False, seconds=_PATIENCE)
+            except run.CommandFailed as error:
+                return str(error)
             good = done.code == 0 and says in ("", done.out.strip())
             return None if good else f"`{' '.join(words)}` says: {(done.err or done.out).strip()[-300:]}"
         case Running():

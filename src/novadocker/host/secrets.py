@@ -40,16 +40,32 @@ def load_or_make(path: Path) -> Secrets:
 
     :raises NovaDockerError: if the file is there and cannot be read as what we wrote.
     """
-    known: dict[str, str] = {}
-    if path.exists():
-        try:
-            known = json.loads(path.read_text())
-        except ValueError as error:
-            raise NovaDockerError(
-                f"The file of passwords {path} is damaged.", facts=str(error),
-                hint="Put it back from a copy, or remove the cloud with `nova-docker down` and start anew.",
-            ) from error  # fmt: skip
-    values = {name: known.get(name) or secrets.token_hex(20) for name in NAMES}
-    if values != known:
-        files.write(path, json.dumps(values, indent=1) + "\n", mode=0o600)
+    known = _read(path) if path.exists() else {}
+    values = known | {name: secrets.token_hex(20) for name in NAMES if not known.get(name)}
+    files.write(path, json.dumps(values, indent=1) + "\n", mode=0o600)
     return Secrets({name: Secret(value) for name, value in values.items()})
+
+
+def load(path: Path) -> Secrets:
+    """Read the passwords from `path`; nothing is made or changed.
+
+    :raises NovaDockerError: if the file cannot be read as what we wrote, or lacks a password.
+    """
+    known = _read(path)
+    missing = [name for name in NAMES if not known.get(name)]
+    if missing:
+        raise NovaDockerError(
+            f"The file of passwords {path} lacks some.", facts=", ".join(missing),
+            hint="Run `nova-docker up`: it makes them.",
+        )  # fmt: skip
+    return Secrets({name: Secret(value) for name, value in known.items()})
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return files.read_table(path)
+    except ValueError as error:
+        raise NovaDockerError(
+            f"The file of passwords {path} is damaged.", facts=str(error),
+            hint="Put it back from a copy, or remove the cloud with `nova-docker down` and start anew.",
+        ) from error  # fmt: skip

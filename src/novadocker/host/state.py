@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from novadocker import files
+from novadocker.errors import NovaDockerError
 from novadocker.host.config import HostConfig
 
 # Folders with fixed names that upstream programs make or need; parents first.
@@ -137,10 +138,20 @@ class Memory:
 
 
 def recall(layout: Layout) -> Memory:
-    """Read what is remembered of the cloud; of a cloud that never was, nothing is."""
+    """Read what is remembered of the cloud; of a cloud that never was, nothing is.
+
+    :raises NovaDockerError: if the file is there and cannot be read as what `remember` wrote.
+    """
     if not layout.memory_file.is_file():
         return Memory()
-    kept = json.loads(layout.memory_file.read_text())
+    try:
+        kept = files.read_table(layout.memory_file)
+    except ValueError as error:
+        raise NovaDockerError(
+            f"What was remembered of the cloud, in {layout.memory_file}, is damaged.",
+            facts=str(error),
+            hint="Put it back from a copy, or remove the cloud with `nova-docker down` and start anew.",
+        ) from error
     # Another version's extra facts are of no use to this one.
     known = {each.name for each in fields(Memory)}
     return Memory(**{name: value for name, value in kept.items() if name in known})
@@ -149,3 +160,26 @@ def recall(layout: Layout) -> Memory:
 def remember(layout: Layout, memory: Memory) -> None:
     """Keep `memory` for the next run."""
     files.write(layout.memory_file, json.dumps(asdict(memory), indent=1) + "\n", mode=0o600)
+
+
+def refuse_foreign(layout: Layout) -> None:
+    """Refuse folders that hold something and are not a cloud's: `down` removes both whole.
+
+    :raises NovaDockerError: naming the first such folder.
+    """
+    for option, folder, mark in (
+        ("--root", layout.root, layout.memory_file),
+        ("--run-dir", layout.run, layout.started),
+    ):
+        # An interrupted first `up` leaves an empty folder for data.
+        held = [path for path in _entries(folder) if path != layout.data or _entries(path)]
+        if held and not mark.exists():
+            raise NovaDockerError(
+                f"{folder} holds something that is not a cloud's.",
+                facts=f"{len(held)} entries, {sorted(held)[0].name} among them, and no {mark.name}",
+                hint=f"Choose another {option}, or empty it yourself.",
+            )
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []

@@ -3,6 +3,7 @@
 """Carry out steps that need one another: as many at once as can be, each told when it is done."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -42,9 +43,13 @@ def carry_out(steps: list[Step], *, listener: Listener, at_once: int = 12) -> in
 
     After a failure nothing new starts, what runs is waited for, and the first error is raised.
 
-    :raises NovaDockerError: what the failed step raised.
+    :raises NovaDockerError: what the failed step raised; anything else it raised becomes the cause of one
+        that names the step.
     """
     waiting = {step.name: step for step in steps}
+    if len(waiting) != len(steps):
+        twice = sorted(name for name, count in Counter(step.name for step in steps).items() if count > 1)
+        raise NovaDockerError(f"Several steps have the same name: {', '.join(twice)}.")
     unknown = {need for step in steps for need in step.needs} - set(waiting)
     if unknown:
         raise NovaDockerError(f"Steps need what nobody does: {', '.join(sorted(unknown))}.")
@@ -69,15 +74,26 @@ def carry_out(steps: list[Step], *, listener: Listener, at_once: int = 12) -> in
             for future in finished:
                 step, since = running.pop(future)
                 seconds = time.monotonic() - since
-                try:
-                    changed = future.result()
-                except NovaDockerError as error:
+                raised = future.exception()
+                if raised is not None:
+                    error = _told(step, raised)
                     listener.failed(step, error, seconds=seconds)
                     first_error = first_error or error
                     continue
+                changed = future.result()
                 listener.ended(step, seconds=seconds, changed=changed)
                 changes += changed
                 done.add(step.name)
     if first_error is not None:
         raise first_error
     return changes
+
+
+def _told(step: Step, raised: BaseException) -> NovaDockerError:
+    """The error a person reads. A step may stumble over anything: a full disk, a fact of the wrong shape."""
+    if isinstance(raised, NovaDockerError):
+        return raised
+    kind = "" if isinstance(raised, OSError) else f"{type(raised).__name__}: "
+    error = NovaDockerError(f"The step {step.name} failed.", facts=f"{kind}{raised}")
+    error.__cause__ = raised
+    return error

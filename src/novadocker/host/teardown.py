@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 
 from novadocker import run
+from novadocker.errors import NovaDockerError
 from novadocker.host import cgroups, clients, links, mounts, state, uplink
-from novadocker.host.config import HostConfig
+from novadocker.host.config import HostConfig, check
 from novadocker.host.state import Layout
 from novadocker.host.steps import Listener, Step, carry_out
 
@@ -29,8 +30,18 @@ _CONTAINERD_SOCKETS = Path("/run/containerd/s")
 
 
 def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int:
-    """Remove the cloud; returns how many steps found something to remove. Twice is harmless."""
-    layout, memory = Layout.of(config), state.recall(Layout.of(config))
+    """Remove the cloud; returns how many steps found something to remove. Twice is harmless.
+
+    :raises NovaDockerError: before anything is removed, if the folders are none of a cloud's.
+    """
+    check(config)
+    layout = Layout.of(config)
+    state.refuse_foreign(layout)
+    try:
+        memory = state.recall(layout)
+    except NovaDockerError:
+        # What it says would be put back is lost with it; all else is found without.
+        memory = state.Memory()
     mounted = cgroups.hierarchies()
     ports = _switch_ports(layout)
     if ports and not _other_switch(mounted.follow / config.name):
@@ -137,8 +148,28 @@ def _remove_files(layout: Layout, containers: list[str], outside: list[Path], *,
     for folder in reversed(outside):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-    doomed = [layout.run, layout.etc, layout.data / "ovs"] if keep_data else [layout.run, layout.root]
+    if keep_data:
+        doomed = {
+            layout.run: layout.started,
+            layout.etc: layout.etc,
+            layout.data / "ovs": layout.data / "ovs",
+        }
+    else:
+        doomed = {layout.run: layout.started, layout.root: layout.memory_file}
     present = [folder for folder in doomed if folder.exists()]
     for folder in present:
-        shutil.rmtree(folder)
+        _remove_folder(folder, last=doomed[folder])
     return bool(present)
+
+
+def _remove_folder(folder: Path, *, last: Path) -> None:
+    """Remove `folder` and all in it, what shows whose it is at the end: a `down` can be interrupted, too."""
+    for place in {folder, last.parent} if last != folder else set():
+        for path in place.iterdir() if place.is_dir() else ():
+            if path in (last, last.parent):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    shutil.rmtree(folder)

@@ -51,6 +51,14 @@ def main() -> None:
     except NovaDockerError as error:
         progress.explain(error)
         sys.exit(1)
+    except OSError as error:
+        denied = isinstance(error, PermissionError) and os.geteuid() != 0
+        progress.explain(
+            NovaDockerError(
+                "The machine refused.", facts=str(error), hint="Run it with sudo." if denied else ""
+            )
+        )
+        sys.exit(1)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

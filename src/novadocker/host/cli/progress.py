@@ -6,6 +6,7 @@ import sys
 import time
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from novadocker.errors import NovaDockerError
@@ -44,13 +45,14 @@ class Progress:
         self.unchanged += not changed
         if changed or self._verbose:
             what = {"service": "ready"}.get(step.kind, "done") if changed else "as it should be"
-            self._line(f"[green]✓[/green] {step.name} {what} [dim]({seconds:.1f} s)[/dim]")
+            self._line(f"[green]✓[/green] {escape(step.name)} {what} [dim]({seconds:.1f} s)[/dim]")
         self._show()
 
     def failed(self, step: Step, error: NovaDockerError, *, seconds: float) -> None:
         """Say that the step failed; the reason follows at the end."""
         self._running.remove(step.name)
-        self._line(f"[red]✗[/red] {step.name}: {error.summary} [dim]({seconds:.1f} s)[/dim]")
+        # A command's words or a log's may look like markup.
+        self._line(f"[red]✗[/red] {escape(step.name)}: {escape(error.summary)} [dim]({seconds:.1f} s)[/dim]")
         self._show()
 
     def close(self) -> None:

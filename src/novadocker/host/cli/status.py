@@ -7,6 +7,7 @@ import sys
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from novadocker.errors import NovaDockerError
@@ -86,9 +87,10 @@ def _show(seen: observe.Observed) -> None:
             servers.add_row(group["kind"], group["status"], group["count"])
         console.print(servers)
     for fault in seen.faults:
-        console.print(f"[red]fault[/red] {fault['server']} ({fault['id']}): {fault['fault']}", soft_wrap=True)
+        text = f"{fault['server']} ({fault['id']}): {fault['fault']}"
+        console.print(f"[red]fault[/red] {escape(text)}", soft_wrap=True)
     console.print()
     for problem in seen.problems:
-        console.print(f"[red]✗[/red] {problem}", soft_wrap=True)
+        console.print(f"[red]✗[/red] {escape(problem)}", soft_wrap=True)
     if not seen.problems:
         console.print("[green]✓[/green] All is well.")

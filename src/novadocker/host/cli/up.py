@@ -31,7 +31,7 @@ def up(config: HostConfig, verbose: bool) -> None:
     try:
         with lock.held(config.root):
             described = cloud.describe(config)
-            changed = apply.Applier(described).bring_up(shown)
+            changed = apply.of(described).bring_up(shown)
     finally:
         shown.close()
     if changed:

@@ -56,7 +56,7 @@ class ConfigFile:
     """A file a service reads. Those with passwords in them are 0600 and belong to the user who reads them."""
 
     path: Path
-    content: str
+    content: str = field(repr=False)
     mode: int = 0o600
 
 

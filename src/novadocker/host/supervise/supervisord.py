@@ -8,15 +8,26 @@ vain. `tini -s` reaps at once.
 
 import http.client
 import os
+import socket
 import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
 
 from novadocker import poll, run
 from novadocker.errors import NovaDockerError
+from novadocker.host.services.model import Cloud
+
+# supervisor.xmlrpc.Faults
+_ALREADY_STARTED = 60
+_NOT_RUNNING = 70
+
+# It answers at once, unless it is asked to wait for a service's end (`stopwaitsecs` is 20 at most).
+_ANSWER_SECONDS = 10.0
+_STOP_SECONDS = 60.0
+_END_SECONDS = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +45,59 @@ class Process:
         """Whether its program runs."""
         return self.state == "RUNNING"
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it runs and nothing will until `begin`."""
+        return self.state in ("STOPPED", "EXITED", "FATAL")
+
+
+class Supervisor(Protocol):
+    """Who keeps a cloud's services running; see `Supervisord` for what each does."""
+
+    def alive(self) -> bool:
+        """Whether it answers."""
+
+    def reaped(self) -> bool:
+        """Whether what its services leave behind is reaped at once."""
+
+    def start(self, *, group: Path) -> None:
+        """Start it and wait until it answers."""
+
+    def processes(self) -> dict[str, Process]:
+        """All services it knows."""
+
+    def adopt_settings(self) -> bool:
+        """Read its settings again; say whether they differed."""
+
+    def begin(self, name: str) -> None:
+        """Ask for a service's start."""
+
+    def stop(self, name: str) -> None:
+        """Stop a service and wait for its end."""
+
+    def end(self) -> None:
+        """Stop every service, then the supervisor."""
+
+
+def of(cloud: Cloud) -> "Supervisord":
+    """The cloud's supervisor."""
+    layout = cloud.layout
+    return Supervisord(
+        socket_path=layout.supervisor_socket,
+        settings=layout.etc / "supervisord.conf",
+        python=cloud.venv / "bin" / "python",
+        log=layout.logs / "supervisor-start.log",
+    )
+
 
 class Supervisord:
     """One cloud's supervisord, spoken to through its socket."""
 
-    def __init__(self, *, socket_path: Path, settings: Path, python: Path, log: Path, pid_file: Path) -> None:
+    def __init__(self, *, socket_path: Path, settings: Path, python: Path, log: Path) -> None:
         self._socket = socket_path
         self._settings = settings
         self._python = python
         self._log = log
-        self._pid_file = pid_file
 
     def alive(self) -> bool:
         """Whether it answers."""
@@ -104,14 +158,18 @@ class Supervisord:
             for info in self._call("getAllProcessInfo")  # type: ignore[attr-defined]
         }
 
-    def adopt_settings(self) -> None:
-        """Read its configuration file again: new programs are added, changed ones stopped and added anew."""
+    def adopt_settings(self) -> bool:
+        """Read its configuration file again: new programs are added, changed ones stopped and added anew.
+
+        :returns: whether there were any.
+        """
         added, changed, removed = self._call("reloadConfig")[0]  # type: ignore[index]
         for name in [*changed, *removed]:
             self.stop(name)
             self._call("removeProcessGroup", name)
         for name in [*added, *changed]:
             self._call("addProcessGroup", name)
+        return bool(added or changed or removed)
 
     def begin(self, name: str) -> None:
         """Ask for the service's start; whether it got ready is for its probe to say."""
@@ -119,17 +177,32 @@ class Supervisord:
 
     def stop(self, name: str) -> None:
         """Stop the service and wait for its end."""
-        self._call("stopProcess", name, True, tolerate=(_NOT_RUNNING,))
+        self._call("stopProcess", name, True, tolerate=(_NOT_RUNNING,), seconds=_STOP_SECONDS)
 
     def end(self) -> None:
         """Stop every service, then the supervisor."""
-        process = psutil.Process(self.pid())
+        pid = self.pid()
         self._call("shutdown")
-        process.wait(timeout=90)
+        try:
+            psutil.Process(pid).wait(timeout=_END_SECONDS)
+        except psutil.NoSuchProcess:
+            return
+        except psutil.TimeoutExpired as error:
+            raise NovaDockerError(
+                "The supervisor does not end.",
+                facts=f"pid {pid}, {_END_SECONDS} s after it was told to",
+                hint=f"See {self._log.with_name('supervisor.log')}.",
+            ) from error
 
-    def _call(self, method: str, *arguments: object, tolerate: tuple[int, ...] = ()) -> object:
+    def _call(
+        self,
+        method: str,
+        *arguments: str | bool,
+        tolerate: tuple[int, ...] = (),
+        seconds: float = _ANSWER_SECONDS,
+    ) -> object:
         # A transport of its own for each call: they come from several threads.
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        transport = _Transport(self._socket, seconds=seconds)
         server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
             return getattr(server.supervisor, method)(*arguments)
@@ -141,7 +214,7 @@ class Supervisord:
                 facts=error.faultString,
                 hint=f"See {self._log}.",
             ) from error
-        except (TimeoutError, OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
             raise NovaDockerError(
                 "The supervisor does not answer.",
                 facts=f"{self._socket}: {error}",
@@ -151,6 +224,25 @@ class Supervisord:
             transport.close()
 
 
-# supervisor.xmlrpc.Faults
-_ALREADY_STARTED = 60
-_NOT_RUNNING = 70
+class _Transport(xmlrpc.client.Transport):
+    """XML-RPC through a unix socket; supervisor's own would wait for ever for one that was halted."""
+
+    def __init__(self, path: Path, *, seconds: float) -> None:
+        super().__init__()
+        self._path = path
+        self._seconds = seconds
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        connection = _Connection("localhost", timeout=self._seconds)
+        connection.path = self._path
+        self._connection = (str(host), connection)
+        return connection
+
+
+class _Connection(http.client.HTTPConnection):
+    path: Path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Make a service run with what was rendered for it, and wait until it is ready."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from novadocker import files, poll, run
+from novadocker.errors import NovaDockerError
+from novadocker.host import probes, processes, render
+from novadocker.host.services.model import Cloud, ConfigFile, Probe, Service
+from novadocker.host.supervise.supervisord import Supervisor
+
+
+class EndLeftovers(Protocol):
+    """Ends what nobody supervises in a control group; see `processes.end_unsupervised`."""
+
+    def __call__(self, group: Path, /, *, outlives: Iterable[str]) -> int:
+        """Returns how many ended."""
+
+
+class Upkeep:
+    """One cloud's services under their supervisor.
+
+    :param scripts: what starts each service.
+    :param group: the control group below which each service has one of its name.
+    :param missing: asks a probe what it misses.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        *,
+        services: Mapping[str, Service],
+        scripts: Mapping[str, ConfigFile],
+        group: Path,
+        supervisor: Supervisor,
+        missing: Callable[[Probe], str | None] = probes.missing,
+        end_leftovers: EndLeftovers = processes.end_unsupervised,
+        clock: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._cloud = cloud
+        self._services = dict(services)
+        self._scripts = scripts
+        self._group = group
+        self._supervisor = supervisor
+        self._missing = missing
+        self._end_leftovers = end_leftovers
+        self._clock = clock
+        self._rest = rest
+
+    def start_supervisor(self) -> bool:
+        """Make the supervisor run with the settings for all services; say whether anything changed."""
+        settings = render.supervisor_file(self._cloud, self._services)
+        written = files.write(settings.path, settings.content, mode=settings.mode)
+        alive = self._supervisor.alive()
+        if alive and not self._supervisor.reaped():
+            # Its child subreaper was killed. Its services would run on, but libvirt would crawl: start anew.
+            self._supervisor.end()
+            alive = False
+        if alive:
+            # Even if the file is as it was: a run that was killed may have written it and come no further.
+            return self._supervisor.adopt_settings() or written
+        for service in self._services.values():
+            self._end_leftovers(self._group / service.name, outlives=service.outlives)
+        self._end_leftovers(self._group / "supervisor", outlives=())
+        self._supervisor.start(group=self._group / "supervisor")
+        return True
+
+    def ensure(self, service: Service) -> bool:
+        """Make the service run with what was rendered, and wait until it is ready.
+
+        :returns: whether there was anything to do or to wait for.
+        :raises NovaDockerError: if it does not stay up, or is not ready within its time.
+        """
+        note = self._cloud.layout.started / service.name
+        fingerprint = render.fingerprint(service, self._scripts[service.name])
+        process = self._supervisor.processes()[service.name]
+        if process.running and note.is_file() and note.read_text() == fingerprint:
+            if self._missing(service.ready) is None:
+                return False
+            try:
+                self._await(service)
+            except poll.NotInTime:
+                # It hangs: it had its time, and who supervises it sees only that it has not ended.
+                pass
+            else:
+                return True
+        if not process.at_rest:
+            self._supervisor.stop(service.name)
+            self._until(
+                lambda: self._at_rest(service),
+                why=f"{service.name} stopped",
+                seconds=service.stop_seconds + 10,
+            )
+        self._end_leftovers(self._group / service.name, outlives=service.outlives)
+        files.write(note, fingerprint)
+        self._supervisor.begin(service.name)
+        self._await(service)
+        return True
+
+    def _at_rest(self, service: Service) -> str | None:
+        process = self._supervisor.processes()[service.name]
+        return None if process.at_rest else process.state.lower()
+
+    def _await(self, service: Service) -> None:
+        log = self._cloud.layout.logs / f"{service.name}.log"
+
+        def missing() -> str | None:
+            process = self._supervisor.processes()[service.name]
+            if process.state == "FATAL":
+                raise NovaDockerError(
+                    f"{service.name} does not stay up.",
+                    facts=run.last_words(log) or process.said,
+                    hint=f"See {log}.",
+                )
+            if not process.running:
+                return f"{process.state.lower()}: {run.last_words(log, lines=2) or process.said}"
+            return self._missing(service.ready)
+
+        try:
+            self._until(missing, why=f"{service.name} ready", seconds=service.within, hint=f"See {log}.")
+        except poll.NotInTime as error:
+            words = run.last_words(log)
+            raise poll.NotInTime(error.summary, facts=f"{error.facts}\n{words}", hint=error.hint) from error
+
+    def _until(self, ask: Callable[[], str | None], *, why: str, seconds: float, hint: str = "") -> None:
+        poll.until(ask, why=why, seconds=seconds, hint=hint, clock=self._clock, rest=self._rest)

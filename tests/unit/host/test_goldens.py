@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every file of a made-up cloud, compared as a whole with the reviewed one: changes show in a review."""
+
+from pathlib import Path
+
+import pytest
+from tests import goldens
+from tests.fakes import clouds
+
+from novadocker.host import render
+from novadocker.host.services import registry
+from novadocker.host.services.model import ConfigFile
+
+CLOUD = clouds.cloud()
+SERVICES = registry.services(CLOUD)
+
+
+def _files() -> dict[str, ConfigFile]:
+    group = "/sys/fs/cgroup/nova-docker"
+    declared = [render.supervisor_file(CLOUD, SERVICES)]
+    for service in SERVICES.values():
+        declared += [render.start_script(CLOUD, service, group=f"{group}/{service.name}"), *service.files]
+    return {_name(file.path): file for file in declared}
+
+
+def _name(path: Path) -> str:
+    below = path.relative_to(CLOUD.layout.root)
+    # Hidden files would be overlooked in a review.
+    return str(below.relative_to("etc") if below.parts[0] == "etc" else below).replace("/.", "/dot-")
+
+
+FILES = _files()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_is_as_reviewed(golden, name):
+    golden(name, FILES[name].content)
+
+
+def test_modes(golden):
+    golden("modes", "".join(f"{file.mode:04o} {name}\n" for name, file in sorted(FILES.items())))
+
+
+def test_none_is_left_from_the_past():
+    kept = {str(path.relative_to(goldens.FOLDER)) for path in goldens.FOLDER.rglob("*") if path.is_file()}
+    assert kept == {*FILES, "modes"}
