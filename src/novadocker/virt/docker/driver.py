@@ -363,7 +363,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's ports where they are not; those in use are not disturbed."""
-        with faults.translated(exception.VirtualInterfacePlugException):
+        with faults.translated(faults.plug_failed):
             pid = self._containers.sandbox_pid(instance.uuid)
             if pid is None:
                 self._network.plug(instance, network_info or ())

@@ -58,3 +58,8 @@ def translated(kind: Callable[..., Exception]) -> Iterator[None]:
 def failed(*, reason: str) -> Any:
     """Return Nova's general exception with our words."""
     return exception.NovaException(reason)
+
+
+def plug_failed(*, reason: str) -> Any:
+    """Return Nova's exception for a port that could not be plugged; its own format has no room for a reason."""
+    return exception.VirtualInterfacePlugException(reason)
