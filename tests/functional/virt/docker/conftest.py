@@ -13,12 +13,12 @@ import nova.conf
 import os_vif
 import pytest
 from nova.virt import event as virt_event
-from vif_plug_ovs import privsep as plug_privsep
-
-from novadocker.virt.docker import driver, names
 from tests.fakes import docker_archive, nova_objects
 from tests.fakes.network import FakeService
 from tests.functional.virt.docker import daemons
+from vif_plug_ovs import privsep as plug_privsep
+
+from novadocker.virt.docker import driver, names
 
 CONF = nova.conf.CONF
 HOST = "host-docker"

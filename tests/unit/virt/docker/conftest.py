@@ -10,11 +10,11 @@ from typing import Any
 import nova.conf
 import os_vif
 import pytest
-
-from novadocker.virt.docker import driver
 from tests.fakes import docker_archive, nova_objects
 from tests.fakes.engine import FakeEngine
 from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwitch
+
+from novadocker.virt.docker import driver
 
 CONF = nova.conf.CONF
 

@@ -15,12 +15,12 @@ from nova.network import model
 from nova.network import neutron as nova_neutron
 from nova.virt import driver as nova_driver
 from nova.virt import event as virt_event
-
-from novadocker.virt.docker import driver, names
-from novadocker.virt.docker.capabilities import CAPABILITIES
 from tests.fakes import nova_objects
 from tests.fakes.nova_objects import CONTEXT
 from tests.unit.virt.docker.conftest import CONF, Bench, spawn
+
+from novadocker.virt.docker import driver, names
+from novadocker.virt.docker.capabilities import CAPABILITIES
 
 
 def test_every_method_takes_what_nova_gives() -> None:
@@ -63,7 +63,7 @@ def test_it_waits_for_neutron_where_there_is_no_mark(bench: Bench) -> None:
 def test_neutron_s_failure_ends_the_build(bench: Bench, outcome: str) -> None:
     CONF.set_override("network_backend", "ovs", "docker")
     bench.virtapi.outcome = outcome
-    with pytest.raises(exception.BuildAbortException, match="Neutron (did not report|reported)"):
+    with pytest.raises(exception.BuildAbortException, match=r"Neutron (did not report|reported)"):
         spawn(bench.driver(), bench.server(), [nova_objects.port()])
 
 
