@@ -89,7 +89,7 @@ class FakeEngine:
         if argv[:1] == ("missing",):
             raise EngineError(
                 "Could not start.",
-                facts="OCI runtime create failed: runc create failed: unable to start container process caused: "
+                facts="OCI runtime create failed: unable to start container process caused: "
                 'exec: "missing": executable file not found in $PATH: unknown',
             )
         self._change(one, "start", status="running", pid=4242 + len(self.specs))

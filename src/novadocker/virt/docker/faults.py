@@ -41,6 +41,9 @@ def building(instance: Any, image_id: str | None, *, refused: Callable[[], str])
         raise exception.ImageUnacceptable(image_id=image_id, reason=words(error)) from error
     except NovaDockerError as error:
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=words(error)) from error
+    except (exception.ImageNotFound, exception.ImageNotAuthorized, exception.GlanceConnectionFailed) as error:
+        reason = f"Its image cannot be fetched: {error.format_message()}"[:_ROOM]
+        raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason) from error
     except exception.PortBindingFailed as error:
         reason = words(NovaDockerError(error.format_message().split(",")[0] + ".", facts=refused()))
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason) from error
@@ -61,5 +64,5 @@ def failed(*, reason: str) -> Any:
 
 
 def plug_failed(*, reason: str) -> Any:
-    """Return Nova's exception for a port that could not be plugged; its own format has no room for a reason."""
+    """Return Nova's exception for a port not plugged; its own format has no room for a reason."""
     return exception.VirtualInterfacePlugException(reason)

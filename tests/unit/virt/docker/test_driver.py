@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nova import exception
+from nova import exception, objects
 from nova.compute import power_state
 from nova.compute import provider_tree as trees
 from nova.network import model
@@ -145,6 +145,20 @@ def test_an_image_that_says_nothing_can_be_told_what_to_run(bench: Bench) -> Non
     assert bench.engine.specs[f"nova-{server.uuid}"].command == ("runs", "two words")
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [exception.ImageNotFound(image_id="i"), exception.GlanceConnectionFailed(server="g", reason="down")],
+)
+def test_an_image_that_cannot_be_fetched(bench: Bench, failure: Exception) -> None:
+    def fetch(*_: Any, **__: Any) -> None:
+        raise failure
+
+    made = bench.driver()
+    made._images._fetch = fetch
+    with pytest.raises(exception.BuildAbortException, match="image cannot be fetched"):
+        spawn(made, bench.server(), [])
+
+
 def test_destroy_works_without_a_switch_and_twice(bench: Bench) -> None:
     server, port = bench.server(), nova_objects.port()
     made = bench.driver()
@@ -256,6 +270,41 @@ def test_an_end_is_told_until_nova_has_noted_it(bench: Bench) -> None:
     assert enough.wait(10)
     assert bench.told.count((server.uuid, virt_event.EVENT_LIFECYCLE_STOPPED)) == 3
     made.cleanup_host("host-docker")
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "task_state", "host", "noted"),
+    [
+        ("building", "spawning", "host-docker", False),
+        ("active", "spawning", "host-docker", False),
+        # As a build ends whose process has ended: ACTIVE, and its power state already SHUTDOWN.
+        ("active", None, "host-docker", False),
+        ("active", "powering-off", "host-docker", False),
+        ("paused", None, "host-docker", False),
+        ("stopped", None, "host-docker", True),
+        ("error", None, "host-docker", True),
+        ("active", None, "elsewhere", True),
+    ],
+)
+def test_when_nova_has_noted_an_end(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    vm_state: str,
+    task_state: str | None,
+    host: str,
+    noted: bool,
+) -> None:
+    record = nova_objects.server(vm_state=vm_state, task_state=task_state, host=host, power_state=4)
+    monkeypatch.setattr(objects.Instance, "get_by_uuid", lambda *_, **__: record)
+    assert driver._settled(record.uuid) is noted
+
+
+def test_a_server_nova_has_deleted_needs_no_telling(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise exception.InstanceNotFound(instance_id="u")
+
+    monkeypatch.setattr(objects.Instance, "get_by_uuid", gone)
+    assert driver._settled("u")
 
 
 def test_what_happened_while_the_daemon_was_away_is_told(bench: Bench) -> None:
