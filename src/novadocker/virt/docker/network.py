@@ -110,18 +110,12 @@ class Network:
                 port = self._switch.port(device)
                 if port is not None and port.owner not in {"", self._owner}:
                     LOG.info(
-                        "Port %(id)s is on %(host)s now",
-                        {"id": one["id"], "host": port.owner},
-                        instance=instance,
+                        "Port %(id)s is on %(host)s", {"id": one["id"], "host": port.owner}, instance=instance
                     )
                     continue
-                self._plugging.unplug(instance, one)
-            except (SwitchUnreachable, PortNotReady) as error:
-                LOG.warning(
-                    "Port %(id)s stays in the switch: %(why)s",
-                    {"id": one["id"], "why": error},
-                    instance=instance,
-                )
+                self._unplug(instance, one)
+            except SwitchUnreachable as error:
+                LOG.warning("Port %(id)s stays: %(why)s", {"id": one["id"], "why": error}, instance=instance)
             self._delete_pair(device)
 
     def sweep(self, servers: Iterable[str]) -> None:
@@ -174,6 +168,14 @@ class Network:
             self._netlink.join_bridge(plan.host_device, bridge=bridge)
         else:
             self._switch.mark(plan.host_device, owner=self._owner)
+
+    def _unplug(self, instance: Any, one: Vif) -> None:
+        try:
+            self._plugging.unplug(instance, one)
+        except PortNotReady as error:
+            # os-vif failed, or cannot: a port whose binding has failed since has no type it knows.
+            LOG.warning("Removing port %(id)s: %(why)s", {"id": one["id"], "why": error}, instance=instance)
+            self._switch.remove(one["devname"])
 
     def _config(self, context: Any, plan: VifPlan) -> InterfaceConfig:
         routes = plan.routes

@@ -4,12 +4,15 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from oslo_privsep import priv_context
 from tests.fakes.network import FakeNetlink
 from tests.functional.virt.docker import daemons
 
+from novadocker.virt.docker import privsep
 from novadocker.virt.docker.doors import InterfaceConfig, Netlink
 from novadocker.virt.docker.errors import LinkError
 from novadocker.virt.docker.netns import KernelNetlink
@@ -36,7 +39,22 @@ def _await_namespace(server: subprocess.Popen) -> None:
         assert server.poll() is None
 
 
-@pytest.fixture(params=["fake", pytest.param("kernel", marks=pytest.mark.functional)])
+@contextmanager
+def privileged_daemon() -> Iterator[None]:
+    """Do what is privileged in a process of its own, as for a nova-compute that is not root."""
+    privsep.context.start(priv_context.Method.FORK)
+    privsep.context.set_client_mode(True)
+    try:
+        yield
+    finally:
+        privsep.context.set_client_mode(False)
+        privsep.context.stop()
+
+
+REAL = [pytest.param(name, marks=pytest.mark.functional) for name in ("kernel", "kernel behind privsep")]
+
+
+@pytest.fixture(params=["fake", *REAL])
 def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Netlink, int]]:
     if request.param == "fake":
         yield FakeNetlink(), 7
@@ -45,7 +63,8 @@ def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Netlink, int]]:
     with daemons.network_namespace():
         server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
         _await_namespace(server)
-        yield KernelNetlink(), server.pid
+        with privileged_daemon() if request.param != "kernel" else nullcontext():
+            yield KernelNetlink(), server.pid
         server.kill()
         server.wait()
 

@@ -195,6 +195,15 @@ def test_a_moved_server_s_port_is_left_to_its_new_host(bench: Bench) -> None:
     assert port["devname"] in bench.netlink.devices
 
 
+def test_a_port_whose_binding_has_failed_since_goes_too(bench: Bench) -> None:
+    server, port = bench.server(), nova_objects.port()
+    made = bench.driver()
+    spawn(made, server, [port])
+    port["type"] = "binding_failed"
+    made.destroy(CONTEXT, server, [port])
+    assert (bench.switch.ports, bench.netlink.devices) == ({}, {})
+
+
 def test_a_failed_start_removes_nothing(bench: Bench) -> None:
     server, port = bench.server(), nova_objects.port()
     made = bench.driver()
