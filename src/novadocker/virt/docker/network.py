@@ -16,6 +16,8 @@ from novadocker.virt.docker.vif import VifPlan
 
 LOG = logging.getLogger(__name__)
 
+_SWITCHING_AGENTS = ("OVN Controller", "Open vSwitch agent")
+
 Vif = Mapping[str, Any]
 # Nova's wait for Neutron's events: entered before plugging, left when they have come.
 EventWait = Callable[[list[tuple[str, str]]], AbstractContextManager[Any]]
@@ -139,7 +141,8 @@ class Network:
             agents = self._service.agents(context, host)
         except ServiceError as error:
             return str(error)
-        networking = [a for a in agents if "metadata" not in a.get("agent_type", "").lower()]
+        # Not the metadata or Neutron agent, which outlives the controller beside it.
+        networking = [a for a in agents if a.get("agent_type", "").startswith(_SWITCHING_AGENTS)]
         if not networking:
             return f"Neutron knows no OVN chassis or agent on '{host}'; is ovn-controller running?"
         dead = [a["agent_type"] for a in networking if not a.get("alive")]

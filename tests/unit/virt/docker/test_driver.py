@@ -93,6 +93,7 @@ def refused_ports() -> Any:
     [
         ("another", [], "calls itself 'another', ports are bound to 'chassis'"),
         ("chassis", [], "Neutron knows no OVN chassis or agent on 'chassis'; is ovn-controller running?"),
+        ("chassis", [{"agent_type": "OVN Neutron agent", "alive": True}], "no OVN chassis or agent"),
         ("chassis", [{"agent_type": "OVN Controller agent", "alive": False}], "agent on 'chassis' is down"),
         ("chassis", [{"agent_type": "OVN Controller agent", "alive": True}], "Neutron's log says why"),
     ],
