@@ -6,18 +6,23 @@ import hashlib
 import io
 import json
 import tarfile
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 BUSYBOX = Path("/bin/busybox")
 
 
-def tar(files: dict[str, bytes | str], *, modes: dict[str, int] | None = None) -> bytes:
-    """Return a tar of files; a text value makes a symbolic link to it."""
+def tar(files: Mapping[str, bytes | str | None], *, modes: dict[str, int] | None = None) -> bytes:
+    """Return a tar of files; a text makes a symbolic link to it, nothing a directory."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
+            if content is None:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(entry)
+                continue
             if isinstance(content, str):
                 entry.type, entry.linkname = tarfile.SYMTYPE, content
                 archive.addfile(entry)
@@ -60,6 +65,14 @@ def save(
     )
 
 
+def with_directories(files: dict[str, bytes | str]) -> dict[str, bytes | str | None]:
+    """Return the files with their directories: on btrfs, Docker makes unnamed ones with mode 0600."""
+    directories = {
+        str(parent) for name in files for parent in PurePosixPath(name).parents if str(parent) != "."
+    }
+    return {**dict.fromkeys(sorted(directories)), **files}
+
+
 def busybox_layer() -> bytes:
     """Return a root file system of Debian's static busybox and a few of its names."""
     applets = (
@@ -80,7 +93,7 @@ def busybox_layer() -> bytes:
     files: dict[str, bytes | str] = {"bin/busybox": BUSYBOX.read_bytes()}
     files |= {f"bin/{name}": "busybox" for name in applets}
     files["www/index.html"] = b"Congratulations\n"
-    return tar(files, modes={"bin/busybox": 0o755})
+    return tar(with_directories(files), modes={"bin/busybox": 0o755})
 
 
 def busybox(command: list[str], *, tags: list[str] | None = None, **more: Any) -> bytes:

@@ -34,7 +34,7 @@ FACTS = EngineFacts(
 
 
 class FakeEngine:
-    """Containers run what their first word says: `exit N` ends at once, `missing` cannot start, others run."""
+    """Containers do what their first word says: `exit N` ends at once, `missing` cannot start, others run."""
 
     def __init__(self, *, facts: EngineFacts = FACTS) -> None:
         self.reachable = True
@@ -69,7 +69,8 @@ class FakeEngine:
 
     def inspect(self, container: str) -> Container | None:
         self._answer()
-        return next((one for one in self._containers.values() if container in {one.name, one.id}), None)
+        found = self._containers.values()
+        return next((one for one in found if container in {one.name, one.id}), None)
 
     def list(self, *, host: str, role: str) -> list[Container]:
         self._answer()
@@ -88,7 +89,7 @@ class FakeEngine:
         if argv[:1] == ("missing",):
             raise EngineError(
                 "Could not start.",
-                facts="OCI runtime create failed: runc create failed: unable to start container process caused: "
+                facts="OCI runtime create failed: unable to start container process caused: "
                 'exec: "missing": executable file not found in $PATH: unknown',
             )
         self._change(one, "start", status="running", pid=4242 + len(self.specs))

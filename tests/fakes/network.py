@@ -135,6 +135,8 @@ class FakePlugging:
         return None
 
     def unplug(self, instance: Any, vif: Mapping[str, Any]) -> None:
+        if vif["type"] != "ovs":
+            raise PortNotReady(f"Port {vif['id']} is of type {vif['type']}")
         self._switch.remove(vif["devname"])
         self.unplugged.append(vif["id"])
 

@@ -174,5 +174,5 @@ class Containers:
 def _reason(text: str) -> str:
     """Return the end of runc's long chain of causes, which is the one that says something."""
     words = text.replace("\\n", " ").strip()
-    marker = "starting container process caused: "
+    marker = "container process caused: "
     return words.rpartition(marker)[2][:150] if marker in words else words[-150:]

@@ -11,7 +11,7 @@ from typing import Any
 import nova.conf
 from nova import context as nova_context
 from nova import exception, objects
-from nova.compute import power_state, vm_states
+from nova.compute import vm_states
 from nova.image import glance
 from nova.network import neutron as nova_neutron
 from nova.virt import driver, hardware
@@ -363,7 +363,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's ports where they are not; those in use are not disturbed."""
-        with faults.translated(exception.VirtualInterfacePlugException):
+        with faults.translated(faults.plug_failed):
             pid = self._containers.sandbox_pid(instance.uuid)
             if pid is None:
                 self._network.plug(instance, network_info or ())
@@ -443,6 +443,7 @@ def _settled(uuid: str) -> bool:
         return True
     if found.host != CONF.host:
         return True
-    if found.task_state is not None or found.vm_state == vm_states.BUILDING:
-        return False
-    return bool(found.vm_state != vm_states.ACTIVE or found.power_state != power_state.RUNNING)
+    # Not its power state: that is SHUTDOWN already when Nova looked at the end of a build, and yet the server
+    # stays ACTIVE until an event or the ten-minute sync makes Nova stop it.
+    unaware = {vm_states.BUILDING, vm_states.ACTIVE, vm_states.PAUSED}
+    return found.task_state is None and found.vm_state not in unaware

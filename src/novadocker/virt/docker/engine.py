@@ -20,6 +20,9 @@ from novadocker.virt.docker.facts import EngineFacts, Image
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.spec import ContainerSpec
 
+# Seconds for what depends on an image's size; the daemon is silent until it is done.
+_SLOW = 3600
+
 # Console output kept per server, by Docker itself: two files, the older one dropped when the newer is full.
 _LOG_LIMIT = {"max-size": "1m", "max-file": "2"}
 
@@ -200,7 +203,7 @@ class DockerEngine:
     def load(self, archive: Iterable[bytes]) -> None:
         """Load a docker-save archive, with the tags written in it."""
         with self._translate("load an image"):
-            for line in self._api().load_image(iter(archive), quiet=True):
+            for line in self._connect(timeout=_SLOW).load_image(iter(archive), quiet=True):
                 if "error" in line:
                     raise EngineError("The Docker daemon refused the image.", facts=str(line["error"]))
 
@@ -208,7 +211,7 @@ class DockerEngine:
         """Make an image of a container's disk and settings; its processes pause meanwhile."""
         repository, _, tag = reference.rpartition(":")
         with self._translate(f"commit container {container}"):
-            self._api().commit(container, repository=repository, tag=tag)
+            self._connect(timeout=_SLOW).commit(container, repository=repository, tag=tag)
 
     def untag(self, reference: str) -> None:
         """Drop a tag, and with an image's last tag the image; one that is gone already is fine."""
@@ -234,9 +237,11 @@ class DockerEngine:
             api = self._local.api = self._connect()
         return api
 
-    def _connect(self) -> Any:
+    def _connect(self, *, timeout: int | None = None) -> Any:
         with self._translate("reach the Docker daemon"):
-            api = docker.APIClient(base_url=self._url, version=self._version or "auto", timeout=self._timeout)
+            api = docker.APIClient(
+                base_url=self._url, version=self._version or "auto", timeout=timeout or self._timeout
+            )
         self._version = api._version
         return api
 

@@ -49,6 +49,7 @@ class Watcher:
         self._busy: dict[str, int] = {}
         self._ended_while_busy: set[str] = set()
         self._states: dict[str, str] = {}
+        self._connected = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -105,11 +106,11 @@ class Watcher:
 
     def _catch_up(self) -> None:
         """Tell what changed while there was no stream; at first, Nova has just looked itself."""
-        first = not self._states
         now = {
             one.labels.get(names.LABEL_UUID, ""): one.status
             for one in self._engine.list(host=self._host, role=names.WORKLOAD)
         }
+        first, self._connected = not self._connected, True
         before, self._states = self._states, now
         for uuid, status in now.items():
             change = {"running": "started", "paused": "paused", "exited": "stopped", "dead": "stopped"}.get(

@@ -41,6 +41,9 @@ def building(instance: Any, image_id: str | None, *, refused: Callable[[], str])
         raise exception.ImageUnacceptable(image_id=image_id, reason=words(error)) from error
     except NovaDockerError as error:
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=words(error)) from error
+    except (exception.ImageNotFound, exception.ImageNotAuthorized, exception.GlanceConnectionFailed) as error:
+        reason = f"Its image cannot be fetched: {error.format_message()}"[:_ROOM]
+        raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason) from error
     except exception.PortBindingFailed as error:
         reason = words(NovaDockerError(error.format_message().split(",")[0] + ".", facts=refused()))
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason) from error
@@ -58,3 +61,8 @@ def translated(kind: Callable[..., Exception]) -> Iterator[None]:
 def failed(*, reason: str) -> Any:
     """Return Nova's general exception with our words."""
     return exception.NovaException(reason)
+
+
+def plug_failed(*, reason: str) -> Any:
+    """Return Nova's exception for a port not plugged; its own format has no room for a reason."""
+    return exception.VirtualInterfacePlugException(reason)

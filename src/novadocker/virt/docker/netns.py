@@ -218,4 +218,5 @@ class _explained:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, NetlinkError | OSError | IndexError):
-            raise LinkError(f"Could not {self._doing}.", facts=str(error)) from error
+            # In one sentence: the privileged daemon sends back an error's class and plain arguments.
+            raise LinkError(f"Could not {self._doing}: {error}.") from error

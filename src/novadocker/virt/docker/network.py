@@ -16,6 +16,8 @@ from novadocker.virt.docker.vif import VifPlan
 
 LOG = logging.getLogger(__name__)
 
+_SWITCHING_AGENTS = ("OVN Controller", "Open vSwitch agent")
+
 Vif = Mapping[str, Any]
 # Nova's wait for Neutron's events: entered before plugging, left when they have come.
 EventWait = Callable[[list[tuple[str, str]]], AbstractContextManager[Any]]
@@ -110,18 +112,12 @@ class Network:
                 port = self._switch.port(device)
                 if port is not None and port.owner not in {"", self._owner}:
                     LOG.info(
-                        "Port %(id)s is on %(host)s now",
-                        {"id": one["id"], "host": port.owner},
-                        instance=instance,
+                        "Port %(id)s is on %(host)s", {"id": one["id"], "host": port.owner}, instance=instance
                     )
                     continue
-                self._plugging.unplug(instance, one)
-            except (SwitchUnreachable, PortNotReady) as error:
-                LOG.warning(
-                    "Port %(id)s stays in the switch: %(why)s",
-                    {"id": one["id"], "why": error},
-                    instance=instance,
-                )
+                self._unplug(instance, one)
+            except SwitchUnreachable as error:
+                LOG.warning("Port %(id)s stays: %(why)s", {"id": one["id"], "why": error}, instance=instance)
             self._delete_pair(device)
 
     def sweep(self, servers: Iterable[str]) -> None:
@@ -145,7 +141,8 @@ class Network:
             agents = self._service.agents(context, host)
         except ServiceError as error:
             return str(error)
-        networking = [a for a in agents if "metadata" not in a.get("agent_type", "").lower()]
+        # Not the metadata or Neutron agent, which outlives the controller beside it.
+        networking = [a for a in agents if a.get("agent_type", "").startswith(_SWITCHING_AGENTS)]
         if not networking:
             return f"Neutron knows no OVN chassis or agent on '{host}'; is ovn-controller running?"
         dead = [a["agent_type"] for a in networking if not a.get("alive")]
@@ -174,6 +171,14 @@ class Network:
             self._netlink.join_bridge(plan.host_device, bridge=bridge)
         else:
             self._switch.mark(plan.host_device, owner=self._owner)
+
+    def _unplug(self, instance: Any, one: Vif) -> None:
+        try:
+            self._plugging.unplug(instance, one)
+        except PortNotReady as error:
+            # os-vif failed, or cannot: a port whose binding has failed since has no type it knows.
+            LOG.warning("Removing port %(id)s: %(why)s", {"id": one["id"], "why": error}, instance=instance)
+            self._switch.remove(one["devname"])
 
     def _config(self, context: Any, plan: VifPlan) -> InterfaceConfig:
         routes = plan.routes

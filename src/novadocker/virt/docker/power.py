@@ -66,7 +66,7 @@ def epitaph(container: Container) -> str:
     if container.running or container.status == "created":
         return ""
     if container.oom_killed:
-        return f"killed: it used more memory than its flavor has (exit code {container.exit_code})"
+        return f"was killed: it used more memory than its flavor has (exit code {container.exit_code})"
     if container.exit_code > 128:
-        return f"ended by signal {container.exit_code - 128} (exit code {container.exit_code})"
+        return f"was ended by signal {container.exit_code - 128} (exit code {container.exit_code})"
     return f"ended with exit code {container.exit_code}"

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes import docker_archive
+from tests.fakes.engine import FakeEngine
+from tests.functional.virt.docker import daemons
 
 from novadocker.virt.docker import archive, names, pause, spec
 from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
-from tests.fakes import docker_archive
-from tests.fakes.engine import FakeEngine
-from tests.functional.virt.docker import daemons
 
 HOST = "host-docker"
 

@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every netlink does: the fake, and the kernel's in a namespace of its own."""
 
-import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
+from oslo_privsep import priv_context
+from tests.fakes.network import FakeNetlink
+from tests.functional.virt.docker import daemons
 
+from novadocker.virt.docker import privsep
 from novadocker.virt.docker.doors import InterfaceConfig, Netlink
 from novadocker.virt.docker.errors import LinkError
 from novadocker.virt.docker.netns import KernelNetlink
-from tests.fakes.network import FakeNetlink
-from tests.functional.virt.docker import daemons
 
 CONFIG = InterfaceConfig(
     name="eth0",
@@ -29,7 +32,29 @@ CONFIG = InterfaceConfig(
 )
 
 
-@pytest.fixture(params=["fake", pytest.param("kernel", marks=pytest.mark.functional)])
+def _await_namespace(server: subprocess.Popen) -> None:
+    """Wait until unshare has made the namespace."""
+    own = Path("/proc/thread-self/ns/net").readlink()
+    while Path(f"/proc/{server.pid}/ns/net").readlink() == own:
+        assert server.poll() is None
+
+
+@contextmanager
+def privileged_daemon() -> Iterator[None]:
+    """Do what is privileged in a process of its own, as for a nova-compute that is not root."""
+    privsep.context.start(priv_context.Method.FORK)
+    privsep.context.set_client_mode(True)
+    try:
+        yield
+    finally:
+        privsep.context.set_client_mode(False)
+        privsep.context.stop()
+
+
+REAL = [pytest.param(name, marks=pytest.mark.functional) for name in ("kernel", "kernel behind privsep")]
+
+
+@pytest.fixture(params=["fake", *REAL])
 def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Netlink, int]]:
     if request.param == "fake":
         yield FakeNetlink(), 7
@@ -37,9 +62,9 @@ def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Netlink, int]]:
     daemons.require("unshare", "nsenter", "ip")
     with daemons.network_namespace():
         server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        while os.readlink(f"/proc/{server.pid}/ns/net") == os.readlink("/proc/thread-self/ns/net"):
-            assert server.poll() is None
-        yield KernelNetlink(), server.pid
+        _await_namespace(server)
+        with privileged_daemon() if request.param != "kernel" else nullcontext():
+            yield KernelNetlink(), server.pid
         server.kill()
         server.wait()
 
@@ -73,8 +98,7 @@ def test_the_kernel_has_all_of_it() -> None:
     daemons.require("unshare", "nsenter", "ip", "ethtool")
     with daemons.network_namespace():
         server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        while os.readlink(f"/proc/{server.pid}/ns/net") == os.readlink("/proc/thread-self/ns/net"):
-            assert server.poll() is None
+        _await_namespace(server)
 
         def look(*words: str) -> str:
             command = ["nsenter", "-t", str(server.pid), "-n", *words]
@@ -101,8 +125,9 @@ def test_the_kernel_has_all_of_it() -> None:
             assert "tx-checksumming: off" in look("ethtool", "-k", "eth0")
             assert "UP" in look("ip", "-br", "link", "show", "lo")
             # The host has no address on the tenant's network, not even a link-local one.
-            host = subprocess.run(["ip", "-6", "address", "show", "dev", "tap0"], capture_output=True, text=True)
-            assert "inet6" not in host.stdout
+            command = ["ip", "-6", "address", "show", "dev", "tap0"]
+            host = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            assert "inet6" not in host
         finally:
             server.kill()
             server.wait()

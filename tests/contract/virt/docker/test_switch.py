@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.fakes.network import FakeSwitch
+from tests.functional.virt.docker import daemons
 
 from novadocker.virt.docker import names
 from novadocker.virt.docker.doors import SwitchDB
 from novadocker.virt.docker.errors import SwitchUnreachable
 from novadocker.virt.docker.ovsdb import IdlSwitchDB
-from tests.fakes.network import FakeSwitch
-from tests.functional.virt.docker import daemons
 
 
 class Bench:
@@ -25,7 +25,11 @@ class Bench:
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     if request.param == "fake":
         fake = FakeSwitch(installs=False)
-        yield Bench(fake, lambda device: fake.add(device, port_id=f"id-{device}", server="uuid"), fake.install)
+
+        def fake_add(device: str) -> None:
+            fake.add(device, port_id=f"id-{device}", server="uuid")
+
+        yield Bench(fake, fake_add, fake.install)
         return
     daemons.require("ovsdb-server", "ovs-vswitchd", "ovs-vsctl")
     with daemons.network_namespace(), daemons.switch() as address:

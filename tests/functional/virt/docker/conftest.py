@@ -13,12 +13,13 @@ import nova.conf
 import os_vif
 import pytest
 from nova.virt import event as virt_event
-from vif_plug_ovs import privsep as plug_privsep
-
-from novadocker.virt.docker import driver, names
 from tests.fakes import docker_archive, nova_objects
 from tests.fakes.network import FakeService
 from tests.functional.virt.docker import daemons
+from vif_plug_ovs import privsep as plug_privsep
+from vif_plug_ovs.ovsdb import impl_idl
+
+from novadocker.virt.docker import driver, names
 
 CONF = nova.conf.CONF
 HOST = "host-docker"
@@ -43,7 +44,9 @@ class Machine:
         CONF.set_override("ovsdb_connection", self.switch, "os_vif_ovs")
         for name, value in {"network_backend": "ovs", "port_ready_timeout": 5, **options}.items():
             CONF.set_override(name, value, "docker")
-        # Each plugin object keeps the options it was made with.
+        # Each plugin object keeps the options it was made with, and its class the first connection ever made:
+        # to another module's switch, which is gone, and waited for two minutes at a time.
+        impl_idl.NeutronOvsdbIdl._ovsdb_connection = None
         os_vif.initialize(reset=True)
         return Bench(self)
 

@@ -81,8 +81,9 @@ def running(
 class Dockerd:
     """A dockerd that can be started, stopped and started again on one data directory."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, storage: str) -> None:
         self.place = place
+        self.storage = storage
         self.socket = place / "docker.sock"
         self.url = f"unix://{self.socket}"
         self._running: contextmanager | None = None
@@ -91,8 +92,8 @@ class Dockerd:
         command = [
             "dockerd", "--bridge=none", "--iptables=false", "--userns-remap=default", "--live-restore",
             f"--data-root={self.place}/data", f"--exec-root={self.place}/exec", f"--pidfile={self.place}/pid",
-            f"--host={self.url}", "--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs",
-            f"--cgroup-parent=/{self.place.name}",
+            f"--host={self.url}", f"--storage-driver={self.storage}",
+            "--exec-opt=native.cgroupdriver=cgroupfs", f"--cgroup-parent=/{self.place.name}",
         ]  # fmt: skip
         self._running = running(command, log=self.place / "log", ready=self.socket.exists)
         self.process = self._running.__enter__()
@@ -105,13 +106,21 @@ class Dockerd:
 
 
 @contextmanager
-def dockerd() -> Iterator[Dockerd]:
+def dockerd(*, storage: str = "overlay2") -> Iterator[Dockerd]:
+    """Run a dockerd; on btrfs, in a file, where containers can be held to a size."""
     # Short: a unix socket's path holds 107 bytes. World-enterable: containers' root is nobody here.
     place = Path(tempfile.mkdtemp(prefix="ndk-docker-"))
     place.chmod(0o755)
-    daemon = Dockerd(place)
-    daemon.start()
+    daemon = Dockerd(place, storage)
     try:
+        if storage == "btrfs":
+            disk, data = place / "disk", place / "data"
+            with disk.open("wb") as file:
+                file.truncate(1 << 30)
+            data.mkdir()
+            subprocess.run(["mkfs.btrfs", "-q", str(disk)], check=True)
+            subprocess.run(["mount", "-o", "loop", str(disk), str(data)], check=True)
+        daemon.start()
         yield daemon
     finally:
         # With live-restore its containers outlive it; only a running daemon takes them away.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from nova import exception
-
 from tests.fakes import nova_objects
 from tests.functional.virt.docker import daemons
 from tests.functional.virt.docker.conftest import Bench, Machine, discard
@@ -58,7 +57,7 @@ def test_without_ovn_controller_the_build_ends_and_says_why(
     server, port = machine.server(["sleep", "99"]), bound(ovn)
     began = time.monotonic()
     with pytest.raises(
-        exception.BuildAbortException, match="ovn-controller did not install port .* within 5 s"
+        exception.BuildAbortException, match=r"ovn-controller did not install port .* within 5 s"
     ):
         bench.spawn(server, [port])
     assert time.monotonic() - began < 10

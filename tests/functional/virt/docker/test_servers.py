@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from nova import exception
 from nova.virt import event as virt_event
-
-from novadocker.virt.docker import names
 from tests.fakes import docker_archive, nova_objects
 from tests.functional.virt.docker import daemons
 from tests.functional.virt.docker.conftest import Bench, Machine, eventually
+
+from novadocker.virt.docker import names
 
 WEB = ["httpd", "-f", "-h", "/www"]
 RUNNING, PAUSED, SHUTDOWN = 1, 3, 4

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A server's root disk is as large as its flavor says, where the storage driver can hold it to that."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fakes import docker_archive
+from tests.functional.virt.docker import daemons
+
+from novadocker.virt.docker import facts, files, names, spec
+from novadocker.virt.docker.containers import Containers
+from novadocker.virt.docker.engine import DockerEngine
+from novadocker.virt.docker.images import Images
+
+
+@pytest.fixture
+def btrfs() -> Iterator[daemons.Dockerd]:
+    daemons.require("dockerd", "busybox", "mkfs.btrfs")
+    if "btrfs" not in Path("/proc/filesystems").read_text():
+        pytest.skip("machine cannot: mount btrfs")
+    with daemons.network_namespace(), daemons.dockerd(storage="btrfs") as daemon:
+        yield daemon
+
+
+def test_a_full_disk_is_full(btrfs: daemons.Dockerd, tmp_path: Path) -> None:
+    engine = DockerEngine(url=btrfs.url, timeout=30)
+    daemon = engine.facts()
+    assert facts.disk_limit_supported(daemon, Path("/proc/self/mountinfo").read_text())
+    archive = docker_archive.busybox(["sh", "-c", "dd if=/dev/zero of=/big bs=1M count=50; echo code $?"])
+
+    def fetch(context: object, image_id: str, path: str, *, trusted_certs: object) -> None:
+        Path(path).write_bytes(archive)
+
+    images = Images(engine=engine, fetch=fetch, facts=lambda: daemon, spool=btrfs.place / "spool")
+    image = images.ensure(None, "image", disk_limit=1 << 30)
+    server = spec.server(
+        uuid="u",
+        name="n",
+        host="h",
+        hostname="h",
+        vcpus=1,
+        memory_mb=64,
+        swap_mb=0,
+        root_gb=1,
+        command_line=None,
+    )
+    ground = spec.Ground(files=btrfs.place / "files", cpus=2, pids=100, disk_limit=True)
+    files.prepare(ground.files)
+    containers = Containers(engine=engine, host="h")
+    made = spec.workload(server, image=image, ground=ground)
+    assert made.disk == 1 << 30
+    # A flavor's smallest disk is a GiB; what holds at 20 MiB holds there.
+    containers.make(
+        sandbox=spec.sandbox(server, image=images.sandbox(), ground=ground),
+        workload=replace(made, disk=20 << 20),
+    )
+    containers.start("u")
+    assert engine.wait(made.name, timeout=30) == 0
+    output = engine.logs(names.container(uuid="u", role=names.WORKLOAD), limit=10_000).decode()
+    assert "Disk quota exceeded" in output
+    assert "code 1" in output
+    containers.remove("u")

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A driver on fakes: every decision and failure path, nothing outside the process."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nova.conf
+import os_vif
+import pytest
+from tests.fakes import docker_archive, nova_objects
+from tests.fakes.engine import FakeEngine
+from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwitch
+
+from novadocker.virt.docker import driver
+
+CONF = nova.conf.CONF
+
+
+class Bench:
+    """One driver and the fakes it stands on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = FakeEngine()
+        self.netlink = FakeNetlink()
+        self.switch = FakeSwitch()
+        self.plugging = FakePlugging(self.switch, self.netlink)
+        self.service = FakeService(metadata=("10.20.0.2",))
+        self.virtapi = nova_objects.VirtAPI()
+        self.archives: dict[str, bytes] = {}
+        self.told: list[tuple[str, int]] = []
+        self.telling = threading.Condition()
+        self.folder = folder
+
+    def driver(self) -> driver.DockerDriver:
+        made = driver.DockerDriver(
+            self.virtapi,
+            engine=self.engine,
+            netlink=self.netlink,
+            switch=self.switch,
+            plugging=self.plugging,
+            service=self.service,
+        )
+        made._images._fetch = self._fetch
+        made.register_event_listener(self._hear)
+        return made
+
+    def server(self, command: list[str] | None = None, **more: Any) -> Any:
+        instance = nova_objects.server(**more)
+        configuration = docker_archive.config([b"layer"], command=["runs"] if command is None else command)
+        self.archives[instance.image_ref] = docker_archive.save([b"layer"], configuration=configuration)
+        return instance
+
+    def hears(self, uuid: str, transition: int) -> bool:
+        with self.telling:
+            return self.telling.wait_for(lambda: (uuid, transition) in self.told, 5)
+
+    def _fetch(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None:
+        Path(path).write_bytes(self.archives[image_id])
+
+    def _hear(self, event: Any) -> None:
+        with self.telling:
+            self.told.append((event.get_instance_uuid(), event.get_transition()))
+            self.telling.notify_all()
+
+
+def spawn(made: driver.DockerDriver, instance: Any, ports: Any, **more: Any) -> None:
+    meta = nova_objects.image_meta(instance, **more.pop("properties", {}))
+    known = {"network_info": ports, "block_device_info": {}}
+    made.spawn(nova_objects.CONTEXT, instance, meta, [], None, {}, **{**known, **more})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _configuration() -> Iterator[None]:
+    CONF([], project="nova", default_config_files=[])
+    os_vif.initialize()
+    yield
+    CONF.reset()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    CONF.set_override("host", "host-docker")
+    CONF.set_override("binding_host", "chassis", "docker")
+    CONF.set_override("port_ready_timeout", 1, "docker")
+    CONF.set_override("network_backend", "ovn", "docker")
+    CONF.set_override("instances_path", str(tmp_path / "instances"))
+    CONF.set_override("lock_path", str(tmp_path / "locks"), "oslo_concurrency")
+    yield Bench(tmp_path)
+    CONF.clear_override("host")
+    for name in ("binding_host", "port_ready_timeout", "network_backend", "cgroup_parent"):
+        CONF.clear_override(name, "docker")

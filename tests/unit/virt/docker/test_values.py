@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pure rooms: tables of cases."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from nova.compute import power_state
+from tests.fakes import nova_objects
+from tests.fakes.engine import FACTS
+
+from novadocker.errors import NovaDockerError
+from novadocker.virt.docker import facts, faults, names, power, spec, vif
+from novadocker.virt.docker.conf import list_opts
+from novadocker.virt.docker.neutron import Neutron
+
+RUNNING = power.Container(id="1", name="nova-1", status="running")
+
+
+@pytest.mark.parametrize(
+    ("status", "oom", "state"),
+    [
+        ("created", False, power_state.SHUTDOWN),
+        ("running", False, power_state.RUNNING),
+        ("paused", False, power_state.PAUSED),
+        ("restarting", False, power_state.RUNNING),
+        ("removing", False, power_state.SHUTDOWN),
+        ("exited", False, power_state.SHUTDOWN),
+        ("exited", True, power_state.CRASHED),
+        ("dead", False, power_state.CRASHED),
+        ("something new", False, power_state.NOSTATE),
+    ],
+)
+def test_power(status: str, oom: bool, state: int) -> None:
+    assert power.state(replace(RUNNING, status=status, oom_killed=oom)) == state
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        ("running", 0, ""),
+        ("created", 0, ""),
+        ("exited", 0, "ended with exit code 0"),
+        ("exited", 3, "ended with exit code 3"),
+        ("exited", 137, "was ended by signal 9 (exit code 137)"),
+    ],
+)
+def test_epitaph(status: str, code: int, words: str) -> None:
+    assert power.epitaph(replace(RUNNING, status=status, exit_code=code)) == words
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("web-1", "web-1"),
+        ("Web 1!", "web-1"),
+        ("--", "server-x"),
+        (None, "server-x"),
+        ("a" * 80, "a" * 63),
+        ("bücher", "b-cher"),
+    ],
+)
+def test_hostnames(wanted: str | None, name: str) -> None:
+    assert names.hostname(wanted, fallback="server-x") == name
+
+
+def test_names_fit() -> None:
+    port = "a428f937-f719-4b81-b667-458fc6fad73d"
+    assert names.peer_device(port) == "ndpa428f937-f7"
+    assert names.alias_owner(names.device_alias(host="h:1", port_id=port)) == "h:1"
+    assert names.alias_owner("something else") is None
+
+
+def test_a_port_becomes_a_plan() -> None:
+    [plan] = vif.plan([nova_objects.port(routes=(("10.8.0.0/16", "10.20.0.9"), ("10.9.0.0/16", "0.0.0.0")))])
+    assert plan.addresses == ("10.20.0.5/24",)
+    assert plan.routes == (
+        vif.Route(destination="10.8.0.0/16", gateway="10.20.0.9"),
+        vif.Route(destination="10.9.0.0/16", gateway=None),
+        vif.Route(destination="0.0.0.0/0", gateway="10.20.0.1"),
+    )
+    assert (plan.mtu, plan.guest_device, plan.nameservers) == (1442, "eth0", ("10.20.0.2",))
+    assert (plan.bound, plan.checksum_in_software) == (True, True)
+    assert plan.metadata_via == plan.network_id
+
+
+def test_the_first_gateway_is_preferred_and_a_default_host_route_replaces_it() -> None:
+    plans = vif.plan(
+        [nova_objects.port(), nova_objects.port(), nova_objects.port(routes=(("0.0.0.0/0", "10.20.0.7"),))]
+    )
+    defaults = [[route for route in plan.routes if route.destination == "0.0.0.0/0"] for plan in plans]
+    assert [[(one.gateway, one.metric) for one in routes] for routes in defaults] == [
+        [("10.20.0.1", 0)],
+        [("10.20.0.1", 100)],
+        [("10.20.0.7", 0)],
+    ]
+
+
+def test_ipv6() -> None:
+    [plan] = vif.plan(
+        [nova_objects.port(address="fd00::5", cidr="fd00::/64", gateway="fd00::1", dns=("fd00::2",))]
+    )
+    assert plan.addresses == ("fd00::5/64",)
+    assert plan.routes == (vif.Route(destination="::/0", gateway="fd00::1"),)
+
+
+@pytest.mark.parametrize("vif_type", ["unbound", "binding_failed"])
+def test_an_unbound_port(vif_type: str) -> None:
+    assert not vif.one(nova_objects.port(vif_type=vif_type), index=0).bound
+
+
+def test_the_metadata_service_is_reached_over_the_port_s_own_subnet() -> None:
+    plan = vif.one(nova_objects.port(), index=0)
+    assert vif.metadata_route(plan, ["10.99.0.2", "fd00::2", "10.20.0.2"]) == vif.Route(
+        destination="169.254.169.254/32", gateway="10.20.0.2"
+    )
+    assert vif.metadata_route(plan, ["10.99.0.2"]) is None
+    told = vif.one(nova_objects.port(routes=(("169.254.169.254/32", "10.20.0.3"),)), index=0)
+    assert told.metadata_via is None
+
+
+def test_who_answers_names() -> None:
+    plans = vif.plan(
+        [
+            nova_objects.port(dns=("1.1.1.1", "2.2.2.2")),
+            nova_objects.port(dns=("2.2.2.2", "3.3.3.3", "4.4.4.4")),
+        ]
+    )
+    assert vif.resolv_conf(plans) == "nameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\n"
+    assert vif.resolv_conf([]) == ""
+    assert "10.20.0.5\tweb\n" in vif.hosts(plans, hostname="web")
+    assert "127.0.1.1\tweb\n" in vif.hosts([], hostname="web")
+
+
+SERVER = spec.server(
+    uuid="u",
+    name="instance-1",
+    host="h",
+    hostname="web",
+    vcpus=8,
+    memory_mb=512,
+    swap_mb=256,
+    root_gb=2,
+    command_line="",
+)
+GROUND = spec.Ground(
+    files=Path("/srv/u"), cpus=2, pids=4096, cgroup_parent="/nova-docker/servers", disk_limit=True
+)
+IMAGE = facts.Image(id="sha256:1", command=("httpd",))
+
+
+def test_a_workload_has_its_flavor_s_limits() -> None:
+    made = spec.workload(SERVER, image=IMAGE, ground=GROUND)
+    assert (made.memory, made.swap, made.cpus, made.pids, made.disk) == (
+        512 << 20,
+        256 << 20,
+        2,
+        4096,
+        2 << 30,
+    )
+    assert made.network == "container:nova-u-sandbox"
+    assert made.cgroup_parent == "/nova-docker/servers"
+    assert made.binds == {"/srv/u/resolv.conf": "/etc/resolv.conf", "/srv/u/hosts": "/etc/hosts"}
+    assert "SYS_ADMIN" not in made.cap_add
+    assert spec.workload(SERVER, image=IMAGE, ground=replace(GROUND, disk_limit=False)).disk == 0
+
+
+def test_a_sandbox_can_do_nothing() -> None:
+    made = spec.sandbox(SERVER, image="sha256:2", ground=GROUND)
+    assert (made.network, made.read_only, made.cap_add, made.user) == ("none", True, (), "65534:65534")
+    assert made.stop_signal == "SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "command", "override", "wanted"),
+    [
+        ((), ("httpd", "-f"), (), True),
+        (("/docker-entrypoint.sh",), ("nginx",), (), True),
+        ((), ("/sbin/init",), (), False),
+        (("/init",), (), (), False),
+        (("/usr/bin/tini", "--"), ("httpd",), (), False),
+        ((), ("httpd",), ("/lib/systemd/systemd",), False),
+        ((), (), (), False),
+    ],
+)
+def test_process_one(
+    entrypoint: tuple[str, ...], command: tuple[str, ...], override: tuple[str, ...], wanted: bool
+) -> None:
+    image = facts.Image(id="1", entrypoint=entrypoint, command=command)
+    assert spec.wants_init(image, override) is wanted
+
+
+PLAIN_XFS = "30 1 8:1 / /var/lib/docker rw,relatime - xfs /dev/sdb rw,attr2,inode64,noquota\n"
+QUOTA_XFS = "30 1 8:1 / /var/lib rw,relatime - xfs /dev/sdb rw,attr2,inode64,prjquota\n"
+
+
+@pytest.mark.parametrize(
+    ("driver", "filesystem", "mounts", "supported"),
+    [
+        ("btrfs", "", "", True),
+        ("overlay2", "xfs", QUOTA_XFS, True),
+        ("overlay2", "xfs", PLAIN_XFS, False),
+        ("overlay2", "xfs", QUOTA_XFS + PLAIN_XFS, False),
+        ("overlay2", "extfs", QUOTA_XFS, False),
+        ("vfs", "xfs", QUOTA_XFS, False),
+    ],
+)
+def test_disk_limits(driver: str, filesystem: str, mounts: str, supported: bool) -> None:
+    daemon = replace(FACTS, storage_driver=driver, backing_filesystem=filesystem)
+    assert facts.disk_limit_supported(daemon, mounts) is supported
+
+
+@pytest.mark.parametrize(
+    ("version", "number"),
+    [("20.10.24+dfsg1", 20010024), ("28.2.2", 28002002), ("29.0", 29000000), ("dev", 0)],
+)
+def test_versions(version: str, number: int) -> None:
+    assert replace(FACTS, version=version).version_number == number
+
+
+def test_a_fault_holds_what_matters() -> None:
+    error = NovaDockerError("It failed.", facts="Because.", hint="Do this.")
+    assert faults.words(error) == "It failed. Because. Do this."
+    long = NovaDockerError("It failed.", facts="x" * 165, hint="Do this.")
+    assert faults.words(long) == f"It failed. {'x' * 165}"
+    assert len(faults.words(NovaDockerError("y" * 500))) == 180
+
+
+def test_a_burst_of_servers_asks_neutron_once() -> None:
+    asked = []
+
+    def list_ports(**query: object) -> dict[str, list[dict[str, list[dict[str, str]]]]]:
+        asked.append(query)
+        return {"ports": [{"fixed_ips": [{"ip_address": "10.20.0.2"}]}]}
+
+    service = Neutron(lambda context: SimpleNamespace(list_ports=list_ports))
+    assert [service.metadata_addresses(None, "n") for _ in range(3)] == [("10.20.0.2",)] * 3
+    assert service.metadata_addresses(None, "m") == ("10.20.0.2",)
+    assert [query["network_id"] for query in asked] == ["n", "m"]
+
+
+def test_options_are_listed() -> None:
+    [(group, options)] = list_opts()
+    assert group.name == "docker"
+    assert {
+        "host",
+        "binding_host",
+        "port_ready_timeout",
+        "network_backend",
+        "cgroup_parent",
+        "pids_limit",
+    } <= {option.dest for option in options}
+    assert all(option.help for option in options)
