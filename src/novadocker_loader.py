@@ -5,9 +5,11 @@
 Nova imports drivers from below ``nova.virt`` only. Our wheel puts ``nova/virt/novadocker`` there, which is
 enough in one site-packages. A distribution's Nova in dist-packages, or a checkout installed with `pip
 install -e`, leaves that folder in another place, where the package ``nova`` never looks. So
-``nova-docker-loader.pth`` calls `install` when Python starts. That runs in every Python of the environment:
-nothing is imported here but what Python has loaded already, and nothing of Nova until somebody asks for
-``nova.virt.novadocker``.
+``nova-docker-loader.pth`` calls `install` when Python starts.
+
+That runs in every Python of the environment: nothing is imported here but what Python has loaded already,
+and nothing of Nova until somebody asks for ``nova.virt.novadocker``. It is a module beside the package, not
+in it: the package once imported would hide a checkout that comes later on the path.
 
 Python reads .pth files in its site folders and not along PYTHONPATH. Where nova-docker is only on that
 path, write ``import site; site.addsitedir("<folder>")`` into a .pth file of a site folder.
@@ -41,7 +43,7 @@ class DriverFinder:
         from importlib.util import spec_from_file_location
         from pathlib import Path
 
-        folder = Path(__file__).resolve().parent.parent.joinpath(*NAME.split("."))
+        folder = Path(__file__).resolve().parent.joinpath(*NAME.split("."))
         return spec_from_file_location(
             fullname, folder / "__init__.py", submodule_search_locations=[str(folder)]
         )
