@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One cloud for the whole tier: look at the machine, `up`, the tests in the order of their files, `down`.
 
-The files that stop and restart things have names late in the alphabet. With NOVA_DOCKER_CLOUD set to the name of
-a cloud that is up, the tests use that one, and those that would take it away are skipped.
+The files that stop and restart things have names late in the alphabet. With NOVA_DOCKER_CLOUD set to the name
+of a cloud that is up, the tests use that one, and those that would take it away are skipped.
 """
 
 import os

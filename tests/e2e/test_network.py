@@ -46,7 +46,7 @@ def greeter():
 
 @pytest.fixture
 def outside(tmp_path):
-    """A machine beyond the host, with a page, and no way back but to the host, whose own policy is to drop."""
+    """A machine beyond the host, with a page, and no way back but to the host, whose policy is to drop."""
     ip = functools.partial(_run, "ip")
     with contextlib.ExitStack() as undo:
         ip("netns", "add", "ndk-outside")
