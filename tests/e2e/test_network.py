@@ -52,6 +52,7 @@ def outside(tmp_path):
         ip("netns", "add", "ndk-outside")
         undo.callback(ip, "netns", "del", "ndk-outside")
         ip("link", "add", "ndk-out0", "type", "veth", "peer", "name", "ndk-out1", "netns", "ndk-outside")
+        undo.callback(ip, "link", "del", "ndk-out0")  # with its namespace it would go some time later
         ip("addr", "add", f"{GATEWAY}/24", "dev", "ndk-out0")
         ip("link", "set", "ndk-out0", "up")
         ip("-n", "ndk-outside", "addr", "add", f"{OUTSIDE}/24", "dev", "ndk-out1")

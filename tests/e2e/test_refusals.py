@@ -51,9 +51,14 @@ def test_a_command_that_is_not_in_the_image(refused, busybox):
     assert "/bin/nothing" in server.fault["message"]
 
 
-@pytest.mark.parametrize("data", [b"this is no archive\n" * 4096, b""], ids=["text", "empty"])
-def test_an_archive_that_is_no_docker_image(refused, data):
-    server, _ = refused("no-archive", data)
+def test_a_text_that_is_no_archive(refused):
+    server, _ = refused("no-archive", b"this is no archive\n" * 4096)
+    assert server.status == "ERROR"
+    assert "image" in server.fault["message"].lower()
+
+
+def test_an_archive_cut_short(refused, demo):
+    server, _ = refused("cut-short", demo.container.read_bytes()[:700_000])
     assert server.status == "ERROR"
     assert "image" in server.fault["message"].lower()
 
