@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import openstack
+from supervisor.xmlrpc import SupervisorTransport
 
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -96,6 +98,12 @@ class Cloud:
         if name not in self.connections:
             self.connections[name] = openstack.connect(cloud=name)
         return self.connections[name]
+
+    @property
+    def supervisor(self) -> Any:
+        """The supervisor of the services, by its own interface."""
+        transport = SupervisorTransport(serverurl=f"unix://{self.run_dir}/supervisor.sock")
+        return xmlrpc.client.ServerProxy("http://supervisor", transport).supervisor
 
     def forget_connections(self) -> None:
         """After a cloud came anew: its passwords and ports may be others."""

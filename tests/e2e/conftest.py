@@ -3,7 +3,8 @@
 """One cloud for the whole tier: look at the machine, `up`, the tests in the order of their files, `down`.
 
 The files that stop and restart things have names late in the alphabet. With NOVA_DOCKER_CLOUD set to the name
-of a cloud that is up, the tests use that one, and those that would take it away are skipped.
+of a cloud that is up, the tests use that one; those that break it then run only if NOVA_DOCKER_CLOUD_IS_OURS is
+set too, and those that take it away do not run.
 """
 
 import os
@@ -25,8 +26,8 @@ def cloud(tmp_path_factory):
         name=known,
         root=Path("/var/lib") / known,
         run_dir=Path("/run") / known,
-        snapshot=tmp_path_factory.mktemp("before") / "machine.json",
-        ours=not name,
+        snapshot=None if name else tmp_path_factory.mktemp("before") / "machine.json",
+        ours=not name or "NOVA_DOCKER_CLOUD_IS_OURS" in os.environ,
     )
     if name:
         yield found
@@ -46,9 +47,17 @@ def cloud(tmp_path_factory):
 
 @pytest.fixture
 def own_cloud(cloud):
-    """The cloud, for tests that stop and restart it."""
+    """The cloud, for tests that break something in it."""
     if not cloud.ours:
-        pytest.skip("the cloud of NOVA_DOCKER_CLOUD is not ours to take away")
+        pytest.skip("the cloud of NOVA_DOCKER_CLOUD is not ours to break")
+    return cloud
+
+
+@pytest.fixture
+def passing_cloud(cloud):
+    """The cloud, for tests that take it away."""
+    if cloud.snapshot is None:
+        pytest.skip("the machine was not looked at before the cloud of NOVA_DOCKER_CLOUD came up")
     return cloud
 
 
@@ -61,10 +70,14 @@ def demo(cloud):
 @pytest.fixture(scope="session")
 def images(cloud, demo):
     """The demo images in Glance, by kind."""
-    return {
+    found = {
         CONTAINER: cloud.image("e2e-container", demo.container.read_bytes(), container_format="docker"),
         MACHINE: cloud.image("e2e-machine", demo.machine.read_bytes(), container_format="bare"),
     }
+    yield found
+    if cloud.root.exists():
+        for image in found.values():
+            cloud.connection.image.delete_image(image)
 
 
 @pytest.fixture(scope="session")

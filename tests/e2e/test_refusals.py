@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that cannot work end within seconds, in a state and with words a user understands."""
 
+import contextlib
 import subprocess
 import time
 
 import pytest
-from tests.e2e.cloud import until
+from tests.e2e.cloud import MACHINE, until
 
 from novadocker.host.images import archives, container, packages
 
@@ -20,14 +21,14 @@ def busybox(cloud, demo):
 @pytest.fixture
 def refused(cloud):
     """Boot such an image; gives the server once it is neither being built nor active, and the seconds."""
-    made = []
+    undo = contextlib.ExitStack()
 
     def boot(name: str, data: bytes):
         image = cloud.image(f"e2e-{name}", data, container_format="docker")
-        made.append(image)
+        undo.callback(cloud.connection.image.delete_image, image)
         began = time.monotonic()
         server = cloud.create(f"e2e-{name}", image)
-        made.insert(0, server)
+        undo.callback(cloud.remove, server.id)
         settled = until(
             lambda: (
                 now
@@ -39,10 +40,8 @@ def refused(cloud):
         )
         return settled, time.monotonic() - began
 
-    yield boot
-    server, image = made
-    cloud.remove(server.id)
-    cloud.connection.image.delete_image(image)
+    with undo:
+        yield boot
 
 
 def test_a_command_that_is_not_in_the_image(refused, busybox):
@@ -87,21 +86,21 @@ def test_a_process_that_ends_well_at_once(refused, busybox):
 def test_no_network_is_told_within_30_seconds_and_the_server_can_be_deleted(own_cloud, images, chassis, kind):
     """The article's take 1, and its NB: there the server stayed in the database."""
     cloud = own_cloud
-    supervisor = ("supervisorctl", "-c", str(cloud.root / "etc" / "supervisord.conf"))
-    cloud.command(*supervisor, "stop", "ovn-controller")
     try:
+        # Through its supervisor: killed alone it would be back before the boot gets that far.
+        cloud.supervisor.stopProcess("ovn-controller")
         if chassis == "removed":
             southbound = f"--db=unix:{cloud.run_dir}/ovn/ovnsb_db.sock"
             subprocess.run(["ovn-sbctl", southbound, "chassis-del", _chassis(cloud)], check=True)
         began = time.monotonic()
-        server = cloud.create(f"e2e-unbound-{kind}", images[kind])
-        settled = cloud.settled(server, seconds=60)
-        took = time.monotonic() - began
-        assert settled.status == "ERROR"
-        assert took < 30, f"{took:.0f} s"
-        fault = settled.fault["message"]
-        assert any(word in fault.lower() for word in ("chassis", "ovn", "network agent", "bind")), fault
-        cloud.remove(server.id)
+        with cloud.server(f"e2e-unbound-{kind}", images[kind]) as server:
+            settled = cloud.settled(server, seconds=60)
+            took = time.monotonic() - began
+            assert settled.status == "ERROR"
+            assert took < 30, f"{took:.0f} s"
+            # Of a VM Nova says "Exhausted all hosts": those are libvirt's driver and Nova's words, not ours.
+            fault = settled.fault["message"].lower()
+            assert kind == MACHINE or any(word in fault for word in ("chassis", "ovn-controller")), fault
     finally:
         cloud.control("up")
     with cloud.server(f"e2e-bound-{kind}", images[kind]) as server:

@@ -57,8 +57,8 @@ def test_a_new_server_works_after_all_that(cloud, images, kind):
         assert WORDS[kind] in cloud.reachable(server, kind).page()
 
 
-def test_data_kept_by_down_brings_the_servers_back(own_cloud, servers):
-    cloud = own_cloud
+def test_data_kept_by_down_brings_the_servers_back(passing_cloud, servers):
+    cloud = passing_cloud
     pages = {kind: servers[kind].page() for kind in KINDS}
     cloud.control("down", "--keep-data")
     assert not cloud.leftovers("--allow", str(cloud.root), "--allow", "/etc")
@@ -71,8 +71,8 @@ def test_data_kept_by_down_brings_the_servers_back(own_cloud, servers):
         assert WORDS[kind] in servers[kind].page(seconds=90)
 
 
-def test_down_leaves_nothing_and_twice_is_harmless(own_cloud, servers):
-    cloud = own_cloud
+def test_down_leaves_nothing_and_twice_is_harmless(passing_cloud, servers):
+    cloud = passing_cloud
     began = time.monotonic()
     cloud.control("down")
     print(f"down took {time.monotonic() - began:.1f} s")
@@ -83,10 +83,10 @@ def test_down_leaves_nothing_and_twice_is_harmless(own_cloud, servers):
 
 
 @pytest.mark.parametrize("seconds", [2, 10, 25])
-def test_up_killed_in_the_middle_is_continued(own_cloud, seconds):
+def test_up_killed_in_the_middle_is_continued(passing_cloud, seconds):
     """Each time a little later; the last one is left to the end by the test after this."""
     began = subprocess.Popen(
-        [BIN / "nova-docker", "--name", own_cloud.name, *own_cloud.folders(), "up"],
+        [BIN / "nova-docker", "--name", passing_cloud.name, *passing_cloud.folders(), "up"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -96,8 +96,8 @@ def test_up_killed_in_the_middle_is_continued(own_cloud, seconds):
     began.wait()
 
 
-def test_a_cloud_begun_thrice_is_a_whole_one(own_cloud, demo):
-    cloud = own_cloud
+def test_a_cloud_begun_thrice_is_a_whole_one(passing_cloud, demo):
+    cloud = passing_cloud
     cloud.control("up")
     assert cloud.status()["problems"] == []
     image = cloud.image("e2e-again", demo.container.read_bytes(), container_format="docker")
@@ -107,10 +107,10 @@ def test_a_cloud_begun_thrice_is_a_whole_one(own_cloud, demo):
         assert WORDS["container"] in cloud.reachable(server, "container").page()
 
 
-def test_down_after_a_broken_up_leaves_nothing(own_cloud):
-    own_cloud.control("down")
-    own_cloud.forget_connections()
-    assert not own_cloud.leftovers()
+def test_down_after_a_broken_up_leaves_nothing(passing_cloud):
+    passing_cloud.control("down")
+    passing_cloud.forget_connections()
+    assert not passing_cloud.leftovers()
 
 
 def _configuration(cloud) -> dict[str, tuple[int, bytes]]:
