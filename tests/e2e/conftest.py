@@ -3,8 +3,8 @@
 """One cloud for the whole tier: look at the machine, `up`, the tests in the order of their files, `down`.
 
 The files that stop and restart things have names late in the alphabet. With NOVA_DOCKER_CLOUD set to the name
-of a cloud that is up, the tests use that one; those that break it then run only if NOVA_DOCKER_CLOUD_IS_OURS is
-set too, and those that take it away do not run.
+of a cloud that is up, the tests use that one; those that break it then run only if NOVA_DOCKER_CLOUD_IS_OURS
+is set too, and those that take it away do not run.
 """
 
 import os
