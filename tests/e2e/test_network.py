@@ -88,12 +88,6 @@ def test_each_reaches_the_other_on_the_tenant_network(servers, kind):
     assert WORDS[other.kind] in servers[kind].fetch(f"http://{other.fixed}/")
 
 
-def test_each_reaches_the_other_by_its_floating_ip(servers, kind):
-    servers[kind].page()
-    other = servers[_other(kind)]
-    assert WORDS[other.kind] in servers[kind].fetch(f"http://{other.address}/")
-
-
 def test_a_server_reaches_the_host_through_the_router_as_its_floating_ip(servers, kind, greeter):
     servers[kind].page()
     said = servers[kind].fetch(f"http://172.24.4.1:{greeter}/")
