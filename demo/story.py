@@ -219,7 +219,8 @@ def _shortened(table: str, only: str) -> str:
     lines = table.splitlines()
     if not only or not any(re.match(r"\|\s*(Field|Property)\s*\|", line) for line in lines):
         return table
-    return "\n".join(line for line in lines if re.match(rf"\|\s*({only})\s*\|", line))
+    kept = [line for line in lines if re.match(rf"\|\s*({only})\s*\|", line)]
+    return "\n".join(re.sub(r"\s+\|$", " |", line) for line in kept)
 
 
 def text_of(page: str) -> str:

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`up` again: nothing changes where all is well, and all is well afterwards where something was not."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.e2e.cloud import BIN, KINDS, WORDS
+
+
+def test_up_a_second_time_changes_nothing(cloud, servers):
+    before = cloud.pids()
+    configured = _configuration(cloud)
+    began = time.monotonic()
+    said = cloud.control("up").stderr
+    print(f"the second up took {time.monotonic() - began:.1f} s")
+    assert "nothing to do" in said
+    assert cloud.pids() == before
+    assert _configuration(cloud) == configured
+
+
+def test_status_is_well(cloud):
+    assert cloud.control("status").returncode == 0
+    assert cloud.status()["healthy"]
+
+
+def test_whatever_is_killed_comes_back(own_cloud, servers):
+    """Every service in turn, by SIGKILL; `up` then says that all is well, and it is."""
+    cloud = own_cloud
+    wrong = {}
+    for name, pid in cloud.pids().items():
+        os.kill(pid, signal.SIGKILL)
+        said = cloud.control("up", check=False)
+        after = cloud.status()
+        pids = {service["name"]: service["pid"] for service in after["services"]}
+        if said.returncode or after["problems"] or pids[name] in (0, pid):
+            wrong[name] = (said.stderr, after["problems"], pid, pids[name])
+    assert not wrong
+    for server in servers.values():
+        assert WORDS[server.kind] in server.page(), "servers outlive the services"
+
+
+def test_the_supervisor_killed_comes_back(own_cloud, servers):
+    cloud = own_cloud
+    pid = int((cloud.run_dir / "supervisor.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    cloud.control("up")
+    assert cloud.status()["problems"] == []
+    for server in servers.values():
+        assert WORDS[server.kind] in server.page()
+
+
+def test_a_new_server_works_after_all_that(cloud, images, kind):
+    with cloud.server(f"e2e-afterwards-{kind}", images[kind]) as server:
+        settled = cloud.settled(server)
+        assert settled.status == "ACTIVE", settled.fault
+        assert WORDS[kind] in cloud.reachable(server, kind).page()
+
+
+def test_data_kept_by_down_brings_the_servers_back(passing_cloud, servers):
+    cloud = passing_cloud
+    pages = {kind: servers[kind].page() for kind in KINDS}
+    cloud.control("down", "--keep-data")
+    assert not cloud.leftovers("--allow", str(cloud.root), "--allow", "/etc")
+    cloud.forget_connections()
+    cloud.control("up")
+    for kind in KINDS:
+        found = cloud.becomes(servers[kind].id, "ACTIVE", seconds=120)
+        assert found.name == servers[kind].name
+        assert WORDS[kind] in pages[kind]
+        assert WORDS[kind] in servers[kind].page(seconds=90)
+
+
+def test_down_leaves_nothing_and_twice_is_harmless(passing_cloud, servers):
+    cloud = passing_cloud
+    began = time.monotonic()
+    cloud.control("down")
+    print(f"down took {time.monotonic() - began:.1f} s")
+    cloud.forget_connections()
+    assert not cloud.leftovers()
+    cloud.control("down")
+    assert not cloud.leftovers()
+
+
+@pytest.mark.parametrize("seconds", [2, 10, 25])
+def test_up_killed_in_the_middle_is_continued(passing_cloud, seconds):
+    """Each time a little later; the last one is left to the end by the test after this."""
+    began = subprocess.Popen(
+        [BIN / "nova-docker", "--name", passing_cloud.name, *passing_cloud.folders(), "up"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        began.wait(seconds)
+    began.kill()
+    began.wait()
+
+
+def test_a_cloud_begun_thrice_is_a_whole_one(passing_cloud, demo):
+    cloud = passing_cloud
+    cloud.control("up")
+    assert cloud.status()["problems"] == []
+    image = cloud.image("e2e-again", demo.container.read_bytes(), container_format="docker")
+    with cloud.server("e2e-again", image) as server:
+        settled = cloud.settled(server)
+        assert settled.status == "ACTIVE", settled.fault
+        assert WORDS["container"] in cloud.reachable(server, "container").page()
+
+
+def test_down_after_a_broken_up_leaves_nothing(passing_cloud):
+    passing_cloud.control("down")
+    passing_cloud.forget_connections()
+    assert not passing_cloud.leftovers()
+
+
+def _configuration(cloud) -> dict[str, tuple[int, bytes]]:
+    files = [path for path in Path(cloud.root / "etc").rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
