@@ -183,7 +183,8 @@ def _compute(
         "DEFAULT": default,
         **{section: options for section, options in overlay.items() if section != "DEFAULT"},
         "oslo_concurrency": {"lock_path": str(layout.run / name)},
-        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.ovs_socket}"},
+        # os-vif waits for the switch at every change; a dead one must not hold a delete for two minutes.
+        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.ovs_socket}", "ovs_vsctl_timeout": 10},
         **{
             section: {"helper_command": helper}
             for section in ("vif_plug_ovs_privileged", "nova_sys_admin", "privsep_osbrick")
