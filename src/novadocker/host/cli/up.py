@@ -7,7 +7,7 @@ import os
 import click
 
 from novadocker.errors import NovaDockerError
-from novadocker.host import apply, cloud, lock
+from novadocker.host import apply, cgroups, cloud, lock
 from novadocker.host.cli import progress
 from novadocker.host.config import HostConfig
 
@@ -30,6 +30,7 @@ def up(config: HostConfig, verbose: bool) -> None:
     shown = progress.Progress(verbose=verbose)
     try:
         with lock.held(config.root):
+            cgroups.claim(cgroups.hierarchies(), name=f"{config.name}/up")
             described = cloud.describe(config)
             changed = apply.of(described).bring_up(shown)
     finally:
