@@ -90,10 +90,10 @@ def kill(mounted: Hierarchies, *, name: str, seconds: float = 10) -> int:
 
 
 def claim(mounted: Hierarchies, *, name: str) -> int:
-    """Move this process into the group `name`, after ending what an earlier one left there; returns how many.
+    """Move this process, and so its children to come, into the group; returns how many it ended there.
 
-    Its children follow. A process that was killed leaves its own behind (a half-done migration, say), which would
-    work against the next one.
+    A process that was killed leaves its children behind (a half-done migration, say), which would work against
+    the next one.
     """
     ended = kill(mounted, name=name)
     group = mounted.follow / name
