@@ -91,13 +91,19 @@ def of(cloud: Cloud) -> "Supervisord":
 
 
 class Supervisord:
-    """One cloud's supervisord, spoken to through its socket."""
+    """One cloud's supervisord, spoken to through its socket.
 
-    def __init__(self, *, socket_path: Path, settings: Path, python: Path, log: Path) -> None:
+    :param patience: seconds it may take to answer what it can answer at once.
+    """
+
+    def __init__(
+        self, *, socket_path: Path, settings: Path, python: Path, log: Path, patience: float = _ANSWER_SECONDS
+    ) -> None:
         self._socket = socket_path
         self._settings = settings
         self._python = python
         self._log = log
+        self._patience = patience
 
     def alive(self) -> bool:
         """Whether it answers."""
@@ -199,10 +205,10 @@ class Supervisord:
         method: str,
         *arguments: str | bool,
         tolerate: tuple[int, ...] = (),
-        seconds: float = _ANSWER_SECONDS,
+        seconds: float = 0,
     ) -> object:
         # A transport of its own for each call: they come from several threads.
-        transport = _Transport(self._socket, seconds=seconds)
+        transport = _Transport(self._socket, seconds=seconds or self._patience)
         server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
             return getattr(server.supervisor, method)(*arguments)
