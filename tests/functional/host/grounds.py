@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the composer's functional tests stand on: folders with short names, groups and namespaces of their own."""
+"""What the composer's functional tests stand on: folders, groups and namespaces of their own."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ __all__ = ["control_group", "network_namespace", "require", "short_folder"]
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A folder that any user may enter, short enough for the sockets in it; nothing may stay mounted there."""
+    """A folder for any user, short enough for sockets; nothing may stay mounted there."""
     folder = Path(tempfile.mkdtemp(prefix="ndk-ct-", dir="/var/tmp"))
     folder.chmod(0o755)
     try:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import subprocess
+from pathlib import Path
 
 from novadocker.host import mounts
 
@@ -31,7 +32,7 @@ def test_all_at_and_below_a_folder_is_unmounted_and_nothing_else(folder):
 
 def test_what_is_in_use_is_gone_from_sight(folder):
     _mount("-t", "tmpfs", "ndk-ct", folder)
-    before = os.getcwd()
+    before = Path.cwd()
     try:
         os.chdir(folder)
         assert mounts.unmount_below(folder) == 1

@@ -189,16 +189,12 @@ class Supervisord:
         """Stop every service, then the supervisor."""
         pid = self.pid()
         self._call("shutdown")
-        try:
-            psutil.Process(pid).wait(timeout=_END_SECONDS)
-        except psutil.NoSuchProcess:
-            return
-        except psutil.TimeoutExpired as error:
-            raise NovaDockerError(
-                "The supervisor does not end.",
-                facts=f"pid {pid}, {_END_SECONDS} s after it was told to",
-                hint=f"See {self._log.with_name('supervisor.log')}.",
-            ) from error
+        poll.until(
+            lambda: None if _ended(pid) else f"pid {pid} runs",
+            why="The supervisor's end",
+            seconds=_END_SECONDS,
+            hint=f"See {self._log.with_name('supervisor.log')}.",
+        )
 
     def _call(
         self,
@@ -228,6 +224,14 @@ class Supervisord:
             ) from error
         finally:
             transport.close()
+
+
+def _ended(pid: int) -> bool:
+    # Without its subreaper it may stay a zombie.
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 class _Transport(xmlrpc.client.Transport):
