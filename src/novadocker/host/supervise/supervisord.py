@@ -27,6 +27,7 @@ _NOT_RUNNING = 70
 # It answers at once, unless it is asked to wait for a service's end (`stopwaitsecs` is 20 at most).
 _ANSWER_SECONDS = 10.0
 _STOP_SECONDS = 60.0
+_START_SECONDS = 20
 _END_SECONDS = 90
 
 
@@ -146,7 +147,7 @@ class Supervisord:
         poll.until(
             lambda: None if self.alive() else run.last_words(self._log) or "no answer on its socket",
             why="The supervisor's first answer",
-            seconds=20,
+            seconds=_START_SECONDS,
             pause=0.05,
             hint=f"See {self._log}.",
         )
