@@ -39,8 +39,9 @@ class Place:
             script = self.folder / f"{name}.sh"
             script.write_text(PROGRAMS[name.rstrip("0123456789")] + "\n")
             text += (
-                f"[program:{name}]\ncommand=/bin/sh {script}\nautostart=false\nautorestart=true\nstartsecs=1\n"
-                f"startretries=1\nstopwaitsecs=5\nredirect_stderr=true\nstdout_logfile={self.folder}/{name}.log\n"
+                f"[program:{name}]\ncommand=/bin/sh {script}\nautostart=false\n"
+                f"autorestart=true\nstartsecs=1\nstartretries=1\nstopwaitsecs=5\nredirect_stderr=true\n"
+                f"stdout_logfile={self.folder}/{name}.log\n"
             )
             text += "".join(f"{option}={value}\n" for option, value in options.items())
         (self.folder / "conf").write_text(text)

@@ -54,13 +54,13 @@ def test_it_enters_its_group_and_leaves_no_process(place):
 
 def test_orphans_of_its_services_are_reaped_at_once(place):
     place.declare(["runs"])
-    (place.folder / "runs.sh").write_text(
-        f"setsid sh -c 'echo $$ > {place.folder}/orphan' & exec sleep 4711\n"
-    )
+    noted = place.folder / "orphan"
+    script = f"setsid sh -c 'echo $$ > {noted}' & exec sleep 4711\n"
+    (place.folder / "runs.sh").write_text(script)
     place.supervisor.start(group=place.group)
     place.supervisor.begin("runs")
     _wait_for_pid(place)
-    orphan = int((place.folder / "orphan").read_text())
+    orphan = int(noted.read_text())
     # Its parent became sleep, which does not reap; with it gone the orphan is the subreaper's.
     place.supervisor.stop("runs")
     poll.until(
