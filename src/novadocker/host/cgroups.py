@@ -83,6 +83,10 @@ def kill(mounted: Hierarchies, *, name: str, seconds: float = 10) -> int:
                 (group / "cgroup.kill").write_text("1")
         for pid in remaining:
             _signal(pid, signal.SIGKILL)
+        # The first version's freezer keeps even a killed process from its end (freezer-subsystem.txt): a
+        # paused server is such a one.
+        for group in groups if remaining else []:
+            _thaw(group)
         return f"processes {sorted(remaining)}" if remaining else None
 
     poll.until(still_there, why=f"The end of the processes of {name}", seconds=seconds, pause=0.02)
@@ -130,3 +134,12 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+
+
+def _thaw(group: Path) -> None:
+    for freezer in group.rglob("freezer.state"):
+        try:
+            if freezer.read_text().strip() != "THAWED":
+                freezer.write_text("THAWED")
+        except FileNotFoundError:
+            continue  # the group went with its last process

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from novadocker import run
 
+DEVICE = Path("/dev/kvm")
 # A boot sector in 16-bit code: mov dx,0xf4; mov al,0x10; out dx,al; hlt. QEMU's isa-debug-exit device ends
 # the process with (value << 1) | 1 when it is written to.
 _BOOT_SECTOR = bytes.fromhex("baf400b010eef4").ljust(510, b"\0") + b"\x55\xaa"
@@ -21,7 +22,7 @@ def usable(*, seconds: float = 8) -> bool:
     """Whether the processor can and a machine of one sector with the host's own processor gets to its end."""
     if not {"vmx", "svm"} & set(_processor_flags()):
         return False
-    if not Path("/dev/kvm").exists() or not run.found("qemu-system-x86_64"):
+    if not DEVICE.exists() or not run.found("qemu-system-x86_64"):
         return False
     with tempfile.NamedTemporaryFile(suffix=".img") as image:
         image.write(_BOOT_SECTOR)

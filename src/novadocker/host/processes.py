@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from novadocker import poll
 from novadocker.host import cgroups
 
 
@@ -15,26 +16,45 @@ def end_unsupervised(group: Path, *, outlives: Iterable[str], seconds: float = 1
 
     Left behind when the supervisor itself was killed. A shim or a QEMU named in `outlives`, and all below it,
     stays: a server does not end because its manager did.
+
+    :param seconds: after which those that were told to end are killed.
+    :raises novadocker.poll.NotInTime: if some are still there then (a process in uninterruptible sleep).
     """
     names = set(outlives)
-    doomed = []
+    ended: set[int] = set()
+
+    def left(*, kill: bool) -> str | None:
+        # Looked up anew each time: one that does not listen may have started others meanwhile. The group is
+        # asked, since an ended process that nobody reaps still has its pid.
+        found = _unsupervised(group, spared=names)
+        for process in found:
+            if kill or process.pid not in ended:
+                _tell(process, kill=kill)
+            ended.add(process.pid)
+        return f"processes {sorted(process.pid for process in found)}" if found else None
+
+    why = f"The end of what is left in {group}"
+    try:
+        poll.until(lambda: left(kill=False), why=why, seconds=seconds, pause=0.02)
+    except poll.NotInTime:
+        poll.until(lambda: left(kill=True), why=why, seconds=seconds, pause=0.02)
+    return len(ended)
+
+
+def _unsupervised(group: Path, *, spared: set[str]) -> list[psutil.Process]:
+    found = []
     for pid in cgroups.members(group):
         try:
             process = psutil.Process(pid)
-            if not {relative.name() for relative in (process, *process.parents())} & names:
-                doomed.append(process)
+            if not {relative.name() for relative in (process, *process.parents())} & spared:
+                found.append(process)
         except psutil.NoSuchProcess:
             continue
-    for process in doomed:
-        try:
-            process.terminate()
-        except psutil.NoSuchProcess:
-            continue
-    _, stubborn = psutil.wait_procs(doomed, timeout=seconds)
-    for process in stubborn:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(stubborn, timeout=seconds)
-    return len(doomed)
+    return found
+
+
+def _tell(process: psutil.Process, *, kill: bool) -> None:
+    try:
+        process.kill() if kill else process.terminate()
+    except psutil.NoSuchProcess:
+        return

@@ -10,11 +10,12 @@ import hashlib
 import json
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from novadocker import run
+from novadocker import poll, run
 from novadocker.errors import NovaDockerError
 from novadocker.host import cgroups, clients, links, mounts, state, uplink
 from novadocker.host.config import HostConfig, check
@@ -76,20 +77,23 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
 
 
 def _end_processes(config: HostConfig, mounted: cgroups.Hierarchies, *, gently: bool) -> bool:
-    group = mounted.follow / config.name
     ended = 0
     for name in _KILLED_FIRST:
         ended += cgroups.kill(mounted, name=f"{config.name}/{name}")
     if gently:
         processes = []
-        for pid in cgroups.members(group) | _members_everywhere(mounted, config.name):
+        for pid in _members_everywhere(mounted, config.name):
             try:
                 processes.append(psutil.Process(pid))
                 processes[-1].send_signal(signal.SIGTERM)
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(processes, timeout=12)
         ended += len(processes)
+        with suppress(poll.NotInTime):  # the rest is killed
+            poll.until(
+                lambda: "some" if _members_everywhere(mounted, config.name) else None,
+                why="The end of servers and services", seconds=12,
+            )  # fmt: skip
     return bool(ended + cgroups.kill(mounted, name=config.name))
 
 

@@ -27,6 +27,7 @@ _NOT_RUNNING = 70
 # It answers at once, unless it is asked to wait for a service's end (`stopwaitsecs` is 20 at most).
 _ANSWER_SECONDS = 10.0
 _STOP_SECONDS = 60.0
+_START_SECONDS = 20
 _END_SECONDS = 90
 
 
@@ -91,13 +92,19 @@ def of(cloud: Cloud) -> "Supervisord":
 
 
 class Supervisord:
-    """One cloud's supervisord, spoken to through its socket."""
+    """One cloud's supervisord, spoken to through its socket.
 
-    def __init__(self, *, socket_path: Path, settings: Path, python: Path, log: Path) -> None:
+    :param patience: seconds it may take to answer what it can answer at once.
+    """
+
+    def __init__(
+        self, *, socket_path: Path, settings: Path, python: Path, log: Path, patience: float = _ANSWER_SECONDS
+    ) -> None:
         self._socket = socket_path
         self._settings = settings
         self._python = python
         self._log = log
+        self._patience = patience
 
     def alive(self) -> bool:
         """Whether it answers."""
@@ -140,7 +147,7 @@ class Supervisord:
         poll.until(
             lambda: None if self.alive() else run.last_words(self._log) or "no answer on its socket",
             why="The supervisor's first answer",
-            seconds=20,
+            seconds=_START_SECONDS,
             pause=0.05,
             hint=f"See {self._log}.",
         )
@@ -183,26 +190,22 @@ class Supervisord:
         """Stop every service, then the supervisor."""
         pid = self.pid()
         self._call("shutdown")
-        try:
-            psutil.Process(pid).wait(timeout=_END_SECONDS)
-        except psutil.NoSuchProcess:
-            return
-        except psutil.TimeoutExpired as error:
-            raise NovaDockerError(
-                "The supervisor does not end.",
-                facts=f"pid {pid}, {_END_SECONDS} s after it was told to",
-                hint=f"See {self._log.with_name('supervisor.log')}.",
-            ) from error
+        poll.until(
+            lambda: None if _ended(pid) else f"pid {pid} runs",
+            why="The supervisor's end",
+            seconds=_END_SECONDS,
+            hint=f"See {self._log.with_name('supervisor.log')}.",
+        )
 
     def _call(
         self,
         method: str,
         *arguments: str | bool,
         tolerate: tuple[int, ...] = (),
-        seconds: float = _ANSWER_SECONDS,
+        seconds: float = 0,
     ) -> object:
         # A transport of its own for each call: they come from several threads.
-        transport = _Transport(self._socket, seconds=seconds)
+        transport = _Transport(self._socket, seconds=seconds or self._patience)
         server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
             return getattr(server.supervisor, method)(*arguments)
@@ -222,6 +225,14 @@ class Supervisord:
             ) from error
         finally:
             transport.close()
+
+
+def _ended(pid: int) -> bool:
+    # Without its subreaper it may stay a zombie.
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 class _Transport(xmlrpc.client.Transport):
