@@ -41,10 +41,13 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
     return done.stdout.strip().splitlines()
 
 
-def test_a_daemon_comes_in_and_does_not_start(debian: Debian) -> None:
+@pytest.mark.parametrize(
+    "before", [pytest.param(":", id="systemd"), pytest.param("rm /usr/bin/systemctl", id="none")]
+)
+def test_a_daemon_comes_in_and_does_not_start(debian: Debian, before: str) -> None:
     said = debian.run(
         f"""
-        echo ndk-test-daemon >/list; rm -f /usr/sbin/policy-rc.d
+        echo ndk-test-daemon >/list; rm -f /usr/sbin/policy-rc.d; {before}
         {INSTALL} >/log 2>&1 || cat /log
         dpkg-query -W -f '${{db:Status-Status}}\n' ndk-test-daemon
         ls {TRACES} /usr/sbin/policy-rc.d* 2>/dev/null
