@@ -96,8 +96,8 @@ def kill(mounted: Hierarchies, *, name: str, seconds: float = 10) -> int:
 def claim(mounted: Hierarchies, *, name: str) -> int:
     """Move this process, and so its children to come, into the group; returns how many it ended there.
 
-    A process that was killed leaves its children behind (a half-done migration, say), which would work against
-    the next one.
+    A killed process leaves its children behind (a half-done migration, say), which would work against the
+    next one.
     """
     ended = kill(mounted, name=name)
     group = mounted.follow / name
