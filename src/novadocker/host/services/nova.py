@@ -32,7 +32,8 @@ def _settings(cloud: Cloud) -> Sections:
             # How long SIGTERM may take (the defaults add up to 180 s).
             "graceful_shutdown_timeout": 8,
             "manager_shutdown_timeout": 5,
-            "vif_plugging_timeout": 25,
+            # A boot on a network that is not there ends within half a minute, scheduling included.
+            "vif_plugging_timeout": 20,
             "vif_plugging_is_fatal": True,
             "enabled_apis": "osapi_compute,metadata",
         },
@@ -243,6 +244,7 @@ def compute_docker(cloud: Cloud) -> Service:
                 "host": f"unix://{cloud.layout.docker_socket}",
                 "binding_host": cloud.hostname,
                 "network_backend": "ovn",
+                "port_ready_timeout": 15,
                 "cgroup_parent": f"/{cloud.config.name}/servers",
             },
         },
