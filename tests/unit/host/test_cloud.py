@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
+import pytest
+from tests.fakes.clouds import MACHINE
+
+from novadocker.errors import NovaDockerError
+from novadocker.host import cloud, kvm, machine, ports, secrets, state
+from novadocker.host.config import HostConfig
+from novadocker.host.state import Layout
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The machine, as it is told to be."""
+    facts = {"machine": MACHINE, "kvm": False, "taken": set()}
+    monkeypatch.setattr(machine, "look", lambda root: facts["machine"])
+    monkeypatch.setattr(kvm, "usable", lambda: facts["kvm"])
+    monkeypatch.setattr(ports, "_free", lambda port: port not in facts["taken"])
+    return facts
+
+
+@pytest.fixture
+def chosen(tmp_path, monkeypatch):
+    # A test's own folder is longer than what the sockets of a real cloud allow.
+    monkeypatch.setattr("novadocker.host.config.check", lambda config: None)
+    return HostConfig(root=tmp_path / "root", run_dir=tmp_path / "run")
+
+
+def test_where_no_cloud_is_there_is_none_to_recall(here, chosen, tmp_path):
+    assert cloud.recall(chosen) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_described_is_recalled(here, chosen):
+    described = cloud.describe(chosen)
+    assert cloud.recall(chosen) == described
+    assert cloud.describe(chosen) == described
+
+
+def test_what_was_decided_holds_when_the_machine_changes(here, chosen):
+    described = cloud.describe(chosen)
+    here.update(
+        machine=replace(MACHINE, hostname="renamed", disk_free_gb=20),
+        kvm=True,
+        taken=set(described.config.ports.values()),
+    )
+    again = cloud.describe(chosen)
+    assert (again.hostname, again.docker_host) == ("host", "host-docker")
+    assert again.split == described.split
+    assert again.config.ports == described.config.ports
+    assert again.kvm is False
+    assert again.machine.disk_free_gb == 20
+
+
+def test_a_taken_port_is_moved_and_remembered(here, chosen):
+    here["taken"] = {5000}
+    assert cloud.describe(chosen).config.ports["keystone"] == 5001
+    here["taken"] = set()
+    assert cloud.describe(chosen).url("keystone", "/v3") == "http://127.0.0.1:5001/v3"
+
+
+def test_what_down_puts_back_is_noted_before_anything_changes(here, chosen, monkeypatch, tmp_path):
+    there, absent = tmp_path / "there", tmp_path / "absent"
+    there.mkdir()
+    monkeypatch.setattr(state, "TOUCHED", (str(there), str(absent)))
+    cloud.describe(chosen)
+    memory = state.recall(Layout.of(chosen))
+    assert memory.outside() == [absent]
+    assert memory.forwarding_before in ("0", "1")
+    absent.mkdir()
+    cloud.describe(chosen)
+    assert state.recall(Layout.of(chosen)).outside() == [absent]
+
+
+def test_a_machine_that_is_too_small_is_refused_and_nothing_remembered(here, chosen):
+    here["machine"] = replace(MACHINE, cpus=1)
+    with pytest.raises(NovaDockerError, match="two processors"):
+        cloud.describe(chosen)
+    assert cloud.recall(chosen) is None
+    here["machine"] = MACHINE
+    assert cloud.describe(chosen).hostname == "host"
+
+
+def test_looking_at_a_cloud_without_its_passwords_makes_none(here, chosen):
+    layout = cloud.describe(chosen).layout
+    layout.secrets_file.write_text("{}")
+    with pytest.raises(NovaDockerError, match="lacks some"):
+        cloud.recall(chosen)
+    assert layout.secrets_file.read_text() == "{}"
+    assert set(cloud.describe(chosen).secrets.values) == set(secrets.NAMES)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "datapath"),
+    [pytest.param(True, "system", id="kernel"), pytest.param(False, "netdev", id="user")],
+)
+def test_the_datapath_is_the_kernels_where_it_has_one(here, chosen, kernel, datapath):
+    here["machine"] = replace(MACHINE, kernel_datapath=kernel)
+    assert cloud.describe(chosen).datapath == datapath
