@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The chassis and its agent, as Neutron knows them: only then does it bind ports to the right bridge."""
+"""The chassis and its agent, as Neutron knows them: only then does it bind ports."""
 
 from novadocker import poll
 from novadocker.host.bootstrap import session
@@ -12,10 +12,8 @@ _WANTED = {"OVN Controller Gateway agent", "OVN Neutron agent"}
 def wait_until_alive(cloud: Cloud, *, seconds: float = 60) -> bool:
     """Wait until Neutron lists the machine's chassis and agent as alive; changes nothing.
 
-    The agent writes the name of the integration bridge into the southbound database when it registers.
-    Neutron keeps a copy of that row from the last change it noticed, and misses one made while it starts:
-    ports are then bound to `br-int`, which is not ours, and never become ready. Listing the agents makes both
-    answer anew, which it notices.
+    Neutron's list is a copy made from the southbound database's changes; listing the agents makes each answer
+    anew, so that one that is dead is seen to be.
 
     :raises novadocker.poll.NotInTime: with the agents that are missing.
     """

@@ -4,7 +4,7 @@
 
 from novadocker.host.services import shared
 from novadocker.host.services.ini import Sections, ini
-from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service
+from novadocker.host.services.model import Cloud, Command, ConfigFile, Folder, Running, Service
 
 PRIVSEP_SECTIONS = (
     "privsep",
@@ -99,7 +99,9 @@ def neutron_api(cloud: Cloud) -> Service:
             # Neutron keeps its start time in the temporary folder, by its parent's pid.
             "TMPDIR": str(cloud.layout.run / "neutron"),
         },
-        needs=("neutron-schema", "identity", "ovn-nb", "ovn-sb", "rabbitmq"),
+        # After the agent: of one that registers while it starts, the API misses the bridge's name, and binds
+        # ports to `br-int` (neutron/common/ovn/utils.py, get_ovn_bridge_from_chassis_private).
+        needs=("neutron-schema", "identity", "ovn-nb", "ovn-sb", "rabbitmq", "neutron-agent"),
         files=_server_files(cloud),
         folders=_folders(cloud),
     )
@@ -139,7 +141,7 @@ def agent(cloud: Cloud) -> Service:
     namespaces = cloud.layout.run / "netns"
     return Service(
         name="neutron-agent",
-        needs=("ovn-controller", "nova-metadata", "namespaces"),
+        needs=("ovn-controller", "namespaces"),
         command=(cloud.bin("neutron-ovn-agent"), "--config-file", str(etc / "agent.conf")),
         environment={"PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
         # `namespaces` is a shared mount of the host's: what the agent mounts there is seen there too and
@@ -187,5 +189,17 @@ def agent(cloud: Cloud) -> Service:
             Folder(path=cloud.layout.data / "neutron-agent"),
             Folder(path=cloud.layout.run / "neutron-agent"),
         ),
-        ready=Running(),
+        # Registered: it has told the southbound database which bridge ports are plugged into.
+        ready=Command(
+            (
+                "ovn-sbctl",
+                "--timeout=5",
+                f"--db=unix:{cloud.layout.ovn_sb_socket}",
+                "get",
+                "Chassis_Private",
+                cloud.hostname,
+                'external_ids:"neutron:ovn-bridge"',
+            ),
+            says=cloud.config.integration_bridge,
+        ),
     )
