@@ -20,7 +20,7 @@ __all__ = ["control_group", "network_namespace", "require", "short_folder"]
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """A folder for any user, short enough for sockets; nothing may stay mounted there."""
-    folder = Path(tempfile.mkdtemp(prefix="ndk-ct-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="ndk-ct-", dir="/tmp"))
     folder.chmod(0o755)
     try:
         yield folder

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from tests.functional.host import grounds
@@ -79,6 +83,39 @@ def test_a_paused_process_ends_too(groups):
         (paused / "freezer.state").write_text("FROZEN")
         assert cgroups.kill(mounted, name=name, seconds=5) == 1
         assert process.wait(5) == -signal.SIGKILL
+
+
+CLAIMER = """
+import subprocess, sys
+from novadocker.host import cgroups
+ended = cgroups.claim(cgroups.hierarchies(), name=sys.argv[1])
+child = subprocess.Popen(["sleep", "4711"], start_new_session=True, stdout=subprocess.DEVNULL)
+print(ended, child.pid, flush=True)
+child.wait()
+"""
+
+
+@contextmanager
+def _claimer(name: str) -> Iterator[tuple[subprocess.Popen, int, int]]:
+    """A process that claims the group, with what it ended and the pid of the child it waits for."""
+    command = [sys.executable, "-c", CLAIMER, name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        ended, child = map(int, process.stdout.readline().split())
+        try:
+            yield process, ended, child
+        finally:
+            process.kill()
+
+
+def test_what_a_killed_run_left_is_ended_by_the_next(groups):
+    mounted, name = groups
+    with _claimer(f"{name}/up") as (first, ended, child):
+        assert ended == 0
+        assert cgroups.members(mounted.follow / name) == {first.pid, child}
+    assert cgroups.members(mounted.follow / name) == {child}
+    with _claimer(f"{name}/up") as (second, ended, other):
+        assert ended == 1
+        assert cgroups.members(mounted.follow / name) == {second.pid, other}
 
 
 def test_without_a_group_there_is_nothing_to_do(groups):

@@ -9,7 +9,7 @@ import click
 from novadocker.errors import NovaDockerError
 from novadocker.host import lock, teardown
 from novadocker.host.cli import progress
-from novadocker.host.config import HostConfig
+from novadocker.host.config import HostConfig, check
 
 
 @click.command(epilog="Example: nova-docker down --keep-data", short_help="Take the cloud away.")
@@ -23,6 +23,7 @@ def down(config: HostConfig, keep_data: bool) -> None:
         raise NovaDockerError(
             "This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo."
         )
+    check(config)
     shown = progress.Progress(verbose=True)
     try:
         with lock.held(config.root):

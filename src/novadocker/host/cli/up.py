@@ -9,7 +9,7 @@ import click
 from novadocker.errors import NovaDockerError
 from novadocker.host import apply, cgroups, cloud, lock
 from novadocker.host.cli import progress
-from novadocker.host.config import HostConfig
+from novadocker.host.config import HostConfig, check
 
 
 @click.command(
@@ -27,6 +27,7 @@ def up(config: HostConfig, verbose: bool) -> None:
         raise NovaDockerError(
             "This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo."
         )
+    check(config)
     shown = progress.Progress(verbose=verbose)
     try:
         with lock.held(config.root):

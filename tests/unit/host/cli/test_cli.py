@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.fakes import clouds
 
 from novadocker.errors import NovaDockerError
-from novadocker.host import secrets, state, teardown
+from novadocker.host import cgroups, lock, secrets, state, teardown
 from novadocker.host.cli import main, progress
 from novadocker.host.steps import Step
 
@@ -151,6 +151,17 @@ def test_down_refuses_a_folder_of_the_system(monkeypatch, capsys, nothing_remove
     code, _, err = _main(monkeypatch, capsys, "--root", root, *NOWHERE, "down")
     assert code == 1
     assert "root: an absolute path" in err
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+@pytest.mark.parametrize("options", [["--name", ".."], ["--root", "/"], ["--run-dir", "relative"]])
+def test_nothing_is_touched_before_the_configuration_was_checked(monkeypatch, capsys, options, verb):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    for module, door in ((lock, "held"), (cgroups, "claim")):
+        monkeypatch.setattr(module, door, lambda *_, **__: pytest.fail("touched"))
+    code, _, err = _main(monkeypatch, capsys, *options, verb)
+    assert code == 1
+    assert "The configuration cannot work." in err
 
 
 def test_interruption_is_code_130(monkeypatch, capsys, folders):
