@@ -35,8 +35,12 @@ def _covers(cloud: Cloud) -> tuple[str, ...]:
     # libvirt would put domains into /machine of the host's cgroups: without them they stay in ours.
     lines.append("umount -l /sys/fs/cgroup 2>/dev/null || true")
     if not cloud.kvm:
-        # libvirt probes a device that exists but does not work for 10 s at every start of a domain.
-        lines.append("if [ -e /dev/kvm ]; then mount --bind /dev/null /dev/kvm; fi")
+        # libvirt asks whether QEMU's user may open the device, and where it may but QEMU finds it of no use,
+        # probes anew for seconds at every start of a domain. What nobody may open is not asked again.
+        closed = layout.run / "libvirt" / "no-kvm"
+        lines.append(
+            f"if [ -e /dev/kvm ]; then : > {closed}; chmod 000 {closed}; mount --bind {closed} /dev/kvm; fi"
+        )
     return tuple(lines)
 
 

@@ -36,7 +36,7 @@ def mariadb(cloud: Cloud) -> Service:
                         "character_set_server": "utf8mb3",
                         "collation_server": "utf8mb3_general_ci",
                         "max_connections": 400,
-                        "innodb_buffer_pool_size": "192M",
+                        "innodb_buffer_pool_size": "96M",
                         "innodb_log_file_size": "64M",
                         "innodb_flush_log_at_trx_commit": 2,
                         "innodb_file_per_table": "ON",
