@@ -19,8 +19,8 @@ from novadocker.host.images.build import demo_images
 from novadocker.host.services.model import Cloud
 
 FLAVOR = "m1.small"
-# The API has no event for a server's state. A question costs its processors some 40 ms: asked ten times a second
-# it slows what it measures.
+# The API has no event for a server's state. A question costs its processors some 40 ms: asked ten times a
+# second it slows what it measures.
 _PAUSE = 0.25
 _PREFIX = "nova-docker-bench"
 
