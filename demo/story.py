@@ -205,6 +205,7 @@ def tell(story: Story) -> None:
     print(
         f"""
 ── Now you
+   export PATH={BIN}:$PATH
    curl http://{addresses[0]}/                            the container's page
    {story.openstack} server list
    {story.openstack} console log show {MACHINE}
