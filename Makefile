@@ -6,6 +6,7 @@
 # make fast    lint, types, unit tests and the contracts of the fakes: no cloud, a minute
 # make up      the cloud alone
 # make down    remove the cloud
+# make docs-reference  write the pages of docs/reference that come out of the code
 # make lock    compile requirements/*.in again
 # make clean   remove the environment and what was built
 
@@ -17,7 +18,7 @@ STEP := make/step
 PYTEST := $(BIN)/python -m pytest -q
 
 .PHONY: help demo test fast up down lint types unit contract contract-fakes functional integration e2e \
-	environment developer packages python wheels lock clean
+	docs-reference environment developer packages python wheels lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -68,7 +69,7 @@ NEEDS := $(if $(READY),,developer)
 
 lint: $(NEEDS)
 	@$(STEP) ruff "Lint: style" "$(BIN)/ruff check --fix; $(BIN)/ruff format" \
-		bash -c '$(BIN)/ruff check src tests $(wildcard demo) && $(BIN)/ruff format --check src tests $(wildcard demo)'
+		bash -c '$(BIN)/ruff check src tests tools $(wildcard demo) && $(BIN)/ruff format --check src tests tools $(wildcard demo)'
 	@$(STEP) imports "Lint: who may import whom" "the contracts are in pyproject.toml" $(BIN)/lint-imports
 	@$(STEP) shell "Lint: shell scripts" "bash -n on the named file" bash -c 'for each in packages/install make/* .ci/run; \
 		do bash -n "$$each" || exit; done'
@@ -101,6 +102,9 @@ e2e: $(NEEDS)
 
 # -- Upkeep ----------------------------------------------------------------------------------------------------------
 
+docs-reference: $(NEEDS)
+	@PYTHONPATH=src $(BIN)/python -W ignore -m tools.reference
+
 lock: environment
 	@cd requirements && for each in host uv dev build; do \
 		PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile -q --generate-hashes --no-header --no-annotate \
@@ -109,4 +113,4 @@ lock: environment
 clean:
 	@make/environment clean
 	@rm -rf build dist .stamps .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	@find src tests $(wildcard demo) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests tools $(wildcard demo) -name __pycache__ -type d -prune -exec rm -rf {} +
