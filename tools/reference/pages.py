@@ -5,7 +5,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.reference import options
+from tools.reference import commands, options
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "make docs-reference"
@@ -13,6 +13,7 @@ COMMAND = "make docs-reference"
 # By the path from the repository's root.
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/driver-options.md": options.page,
+    "docs/reference/cli.md": commands.page,
 }
 
 
