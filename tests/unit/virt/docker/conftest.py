@@ -30,6 +30,7 @@ class Bench:
         self.service = FakeService(metadata=("10.20.0.2",))
         self.virtapi = nova_objects.VirtAPI()
         self.archives: dict[str, bytes] = {}
+        self.fetched: list[tuple[str, Any]] = []
         self.told: list[tuple[str, int]] = []
         self.telling = threading.Condition()
         self.folder = folder
@@ -58,6 +59,7 @@ class Bench:
             return self.telling.wait_for(lambda: (uuid, transition) in self.told, 5)
 
     def _fetch(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None:
+        self.fetched.append((image_id, trusted_certs))
         Path(path).write_bytes(self.archives[image_id])
 
     def _hear(self, event: Any) -> None:
