@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Serve one WSGI application of OpenStack with waitress: `wsgi.py MODULE:NAME HOST PORT THREADS [alone]`.
+"""Serve one WSGI application of OpenStack with waitress: `wsgi.py MODULE:NAME HOST PORT THREADS`.
 
 The applications read `sys.argv` when they are imported, so it is emptied before (gunicorn's workers fail on
 this).
@@ -8,51 +8,40 @@ this).
 
 import importlib
 import sys
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import ModuleType
 
 import waitress
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+# Neutron and Keystone build their policy enforcer at the first request that needs it, as a global that others
+# see before it has rules: a second request meanwhile is refused with 403. So it is built before any request.
+# (Nova and Placement build theirs under a lock or whole.) By the application's module: where the enforcer is,
+# and what builds it.
+ENFORCERS: Mapping[str, tuple[str, Callable[[ModuleType], object]]] = {
+    "neutron.wsgi.api": ("neutron.policy", lambda policy: policy.init()),
+    "keystone.wsgi.api": (
+        "keystone.common.rbac_enforcer.enforcer",
+        lambda enforcer: enforcer.RBACEnforcer()._enforcer,
+    ),
+}
 
 
-class FirstAlone:
-    """Lets requests in one at a time until one with a token was answered well.
-
-    Neutron and Keystone build their policy enforcer at the first request that needs it, and a second request
-    meanwhile finds it there but empty: it is refused with 403 (neutron/policy.py, init).
-    """
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-        self._lock = threading.Lock()
-        self._warm = threading.Event()
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request as the application does."""
-        if self._warm.is_set():
-            return self._application(environ, start_response)
-        with self._lock:
-            if self._warm.is_set():
-                return self._application(environ, start_response)
-
-            def noted(status: str, *arguments: Any) -> Any:
-                if "HTTP_X_AUTH_TOKEN" in environ and status < "400":
-                    self._warm.set()
-                return start_response(status, *arguments)
-
-            return self._application(environ, noted)
+def prepare(application: str) -> None:
+    """Build the policy enforcer of the application of this module, where it would race its first requests."""
+    if application in ENFORCERS:
+        module, build = ENFORCERS[application]
+        build(importlib.import_module(module))
 
 
 def main() -> None:
     """Import the application named by the first argument and serve it until told to end."""
-    target, host, port, threads, *alone = sys.argv[1:]
+    target, host, port, threads = sys.argv[1:5]
     module_name, _, attribute = target.partition(":")
     sys.argv = [module_name]
-    application: Application = getattr(importlib.import_module(module_name), attribute)
+    application = getattr(importlib.import_module(module_name), attribute)
+    prepare(module_name)
     waitress.serve(
-        FirstAlone(application) if alone else application,
+        application,
         host=host,
         port=int(port),
         threads=int(threads),

@@ -14,7 +14,6 @@ def keystone(cloud: Cloud) -> Service:
     return shared.api(
         cloud,
         name="keystone",
-        first_alone=True,
         application="keystone.wsgi.api:application",
         environment={"OS_KEYSTONE_CONFIG_FILES": str(settings)},
         needs=("keystone-schema",),

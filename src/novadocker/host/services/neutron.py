@@ -88,7 +88,6 @@ def neutron_api(cloud: Cloud) -> Service:
     return shared.api(
         cloud,
         name="neutron",
-        first_alone=True,
         application="neutron.wsgi.api:application",
         environment={
             "OS_NEUTRON_CONFIG_DIR": str(etc),

@@ -73,17 +73,13 @@ def api(
     folders: tuple[Folder, ...] = (),
     path: str = "/",
     threads: int = 12,
-    first_alone: bool = False,
 ) -> Service:
-    """One of OpenStack's WSGI applications as a service on its port.
-
-    :param first_alone: see `novadocker.host.wsgi.FirstAlone`.
-    """
+    """One of OpenStack's WSGI applications as a service on its port."""
     port = cloud.config.ports[name]
     serve = (cloud.bin("python"), "-m", "novadocker.host.wsgi", application)
     return Service(
         name=name,
-        command=(*serve, "127.0.0.1", str(port), str(threads), *(["alone"] if first_alone else [])),
+        command=(*serve, "127.0.0.1", str(port), str(threads)),
         ready=Http(f"http://127.0.0.1:{port}{path}"),
         needs=needs,
         user=cloud.config.user,
