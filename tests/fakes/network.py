@@ -61,6 +61,7 @@ class FakeSwitch:
         self.reachable = True
         self.installs = installs
         self.hostname = hostname
+        self.bridge = ""
         self.ports: dict[str, SwitchPort] = {}
         self._changed = threading.Condition()
 
@@ -79,7 +80,7 @@ class FakeSwitch:
 
     def chassis(self) -> Chassis:
         self._answer()
-        return Chassis(hostname=self.hostname, system_id="id", remote="unix:sb")
+        return Chassis(hostname=self.hostname, system_id="id", remote="unix:sb", bridge=self.bridge)
 
     def port(self, device: str) -> SwitchPort | None:
         self._answer()
@@ -123,6 +124,7 @@ class FakePlugging:
 
     def __init__(self, switch: FakeSwitch, netlink: FakeNetlink) -> None:
         self.unplugged: list[str] = []
+        self.bridges: dict[str, str] = {}
         self._switch = switch
         self._netlink = netlink
 
@@ -131,6 +133,7 @@ class FakePlugging:
         if vif["devname"] not in self._netlink.devices:
             raise PortNotReady("os-vif would make a tap now")
         self._netlink.steps.append(f"plug {vif['devname']}")
+        self.bridges[vif["id"]] = vif["network"]["bridge"]
         self._switch.add(vif["devname"], port_id=vif["id"], server=instance.uuid)
         return None
 

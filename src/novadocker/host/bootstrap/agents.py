@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chassis and its agent, as Neutron knows them: only then does it bind ports."""
 
-from novadocker import poll
+from novadocker import poll, run
 from novadocker.host.bootstrap import session
 from novadocker.host.services.model import Cloud
 
@@ -17,6 +17,18 @@ def wait_until_alive(cloud: Cloud, *, seconds: float = 60) -> bool:
 
     :raises novadocker.poll.NotInTime: with the agents that are missing.
     """
+    # Each chassis answers this at once by a change of its row, which Neutron notices, and copies with all that
+    # is in it by now: the bridge that its agent wrote there after the row was made, too.
+    run.run(
+        [
+            "ovn-nbctl",
+            f"--db=unix:{cloud.layout.ovn_nb_socket}",
+            "--timeout=30",
+            "--wait=hv",
+            "sync",
+        ],
+        hint=f"See {cloud.layout.logs}/ovn-controller.log and ovn-northd.log.",
+    )
     with session.administrator(cloud) as connection:
 
         def missing() -> str | None:

@@ -129,6 +129,7 @@ class Chassis:
     hostname: str
     system_id: str
     remote: str
+    bridge: str  # the integration bridge
 
 
 class SwitchDB(Protocol):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's network: its ports plugged, its interfaces inside its namespace, ready before its process."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -166,7 +167,7 @@ class Network:
                 mtu=plan.mtu,
                 alias=names.device_alias(host=self._owner, port_id=plan.port_id),
             )
-        bridge = self._plugging.plug(instance, one)
+        bridge = self._plugging.plug(instance, self._on_chassis(one))
         if bridge is not None:
             self._netlink.join_bridge(plan.host_device, bridge=bridge)
         else:
@@ -174,11 +175,35 @@ class Network:
 
     def _unplug(self, instance: Any, one: Vif) -> None:
         try:
-            self._plugging.unplug(instance, one)
+            self._plugging.unplug(instance, self._on_chassis(one))
         except PortNotReady as error:
             # os-vif failed, or cannot: a port whose binding has failed since has no type it knows.
             LOG.warning("Removing port %(id)s: %(why)s", {"id": one["id"], "why": error}, instance=instance)
             self._switch.remove(one["devname"])
+
+    def _on_chassis(self, one: Vif) -> Vif:
+        """Give the port with the bridge the chassis here has, if Neutron named another.
+
+        ML2/OVN says `br-int` until it has noticed what its agent wrote about a chassis that is new or was
+        removed (neutron/common/ovn/utils.py, get_ovn_bridge_from_chassis_private). os-vif would make that
+        bridge, and the port would never be ready.
+        """
+        if not self._wait_for_mark or one.get("type") != "ovs":
+            return one
+        try:
+            bridge = self._switch.chassis().bridge
+        except SwitchUnreachable:
+            return one  # plugging will say so
+        named = one["network"]["bridge"]
+        if bridge in ("", named):
+            return one
+        LOG.warning(
+            "Port %(id)s goes to this chassis' bridge %(ours)s; Neutron said %(named)s",
+            {"id": one["id"], "ours": bridge, "named": named},
+        )
+        placed = copy.deepcopy(one)
+        placed["network"]["bridge"] = bridge
+        return placed
 
     def _config(self, context: Any, plan: VifPlan) -> InterfaceConfig:
         routes = plan.routes

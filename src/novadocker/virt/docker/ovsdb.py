@@ -50,6 +50,7 @@ class IdlSwitchDB:
                 hostname=ids.get("hostname", ""),
                 system_id=ids.get("system-id", ""),
                 remote=ids.get("ovn-remote", ""),
+                bridge=ids.get("ovn-bridge", ""),
             )
 
     def port(self, device: str) -> SwitchPort | None:

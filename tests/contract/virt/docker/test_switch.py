@@ -61,6 +61,10 @@ def test_the_chassis_has_a_name(bench: Bench) -> None:
     assert bench.switch.chassis().hostname == "chassis"
 
 
+def test_a_bridge_the_chassis_was_never_told_is_empty(bench: Bench) -> None:
+    assert bench.switch.chassis().bridge == ""
+
+
 def test_a_port_is_marked_found_and_removed(bench: Bench) -> None:
     assert bench.switch.port("tap1") is None
     bench.add("tap1")

@@ -52,6 +52,14 @@ def test_the_network_comes_first(bench: Bench) -> None:
     assert interface.checksum_in_software
 
 
+def test_a_port_goes_to_the_chassis_bridge_whatever_neutron_says(bench: Bench) -> None:
+    bench.switch.bridge = "ndk-int"
+    server, port = bench.server(), nova_objects.port(bridge="br-int")
+    spawn(bench.driver(), server, [port])
+    assert bench.plugging.bridges == {port["id"]: "ndk-int"}
+    assert port["network"]["bridge"] == "br-int", "Nova's own is left as it is"
+
+
 def test_it_waits_for_neutron_where_there_is_no_mark(bench: Bench) -> None:
     CONF.set_override("network_backend", "ovs", "docker")
     port = nova_objects.port()
