@@ -18,6 +18,12 @@ from tests.e2e.cloud import CONTAINER, KINDS, LEFTOVERS, MACHINE, Cloud
 from novadocker.host.images.build import demo_images
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(900))  # whichever is the first brings the cloud up
+
+
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory):
     name = os.environ.get("NOVA_DOCKER_CLOUD", "")

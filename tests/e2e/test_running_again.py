@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.e2e.cloud import BIN, KINDS, WORDS
 
+from novadocker.host.images.build import demo_images
+
 
 def test_up_a_second_time_changes_nothing(cloud, servers):
     before = cloud.pids()
@@ -86,24 +88,24 @@ def test_down_leaves_nothing_and_twice_is_harmless(passing_cloud, servers):
     assert not cloud.leftovers()
 
 
-@pytest.mark.parametrize("seconds", [2, 10, 25])
-def test_up_killed_in_the_middle_is_continued(passing_cloud, seconds):
-    """Each time a little later; the last one is left to the end by the test after this."""
-    began = subprocess.Popen(
-        [BIN / "nova-docker", "--name", passing_cloud.name, *passing_cloud.folders(), "up"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    with pytest.raises(subprocess.TimeoutExpired):
-        began.wait(seconds)
-    began.kill()
-    began.wait()
-
-
-def test_a_cloud_begun_thrice_is_a_whole_one(passing_cloud, demo):
+def test_up_killed_in_the_middle_is_continued(passing_cloud):
+    """Thrice killed, each time a little later; the cloud is a whole one in the end."""
     cloud = passing_cloud
+    cloud.control("down")
+    for seconds in (2, 10, 25):
+        began = subprocess.Popen(
+            [BIN / "nova-docker", "--name", cloud.name, *cloud.folders(), "up"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            began.wait(seconds)
+        began.kill()
+        began.wait()
+    cloud.forget_connections()
     cloud.control("up")
     assert cloud.status()["problems"] == []
+    demo = demo_images(cloud.root / "images")  # these went with `down`, too
     image = cloud.image("e2e-again", demo.container.read_bytes(), container_format="docker")
     with cloud.server("e2e-again", image) as server:
         settled = cloud.settled(server)
