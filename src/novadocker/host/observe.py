@@ -157,6 +157,12 @@ def _apis(cloud: Cloud, problems: list[str]) -> dict[str, Any]:
     for each in answers["agents"] or []:
         if not each["alive"]:
             problems.append(f"The {each['type']} on {each['host']} is not alive.")
+    known = {each["host"] for each in answers["computes"] or [] if each["binary"] == "nova-compute"}
+    for host in (cloud.hostname, cloud.docker_host):
+        if answers["computes"] is not None and host not in known:
+            problems.append(f"There is no nova-compute on {host}.")
+    if answers["hypervisors"] is not None and len(answers["hypervisors"]) < 2:
+        problems.append(f"Nova knows {len(answers['hypervisors'])} of the two hypervisors.")
     servers = answers.pop("servers") or []
     inventories = answers.pop("inventories") or {}
     offers = computes.offered(inventories)

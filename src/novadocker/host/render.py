@@ -12,6 +12,13 @@ _BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Threads share two heaps of the C library instead of having one each, which they would rarely give back.
 _FRUGAL = {"MALLOC_ARENA_MAX": "2"}
 
+# A program that was killed may leave children that hold its port or its lock, as RabbitMQ's shell leaves the
+# broker: the next one would never start. (cgroup.kill: cgroup v2, kernel 5.14.)
+_END_LEFTOVERS = """\
+if [ -e {group}/cgroup.kill ]; then echo 1 > {group}/cgroup.kill; fi
+while read -r pid; do kill -KILL "$pid" 2>/dev/null || true; done < {group}/cgroup.procs
+"""
+
 
 def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     """The shell script that enters the control group, namespaces and user, and becomes the program.
@@ -23,13 +30,16 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
         "# Written by nova-docker; starts one service. The supervisor runs it as root.",
         "set -e",
     ]
-    enter = f"echo $$ > {shlex.quote(group)}/cgroup.procs"
+    enter = [f"echo $$ > {shlex.quote(group)}/cgroup.procs"]
+    if not service.outlives:
+        enter = [*_END_LEFTOVERS.format(group=shlex.quote(group)).splitlines(), *enter]
     if service.mounts:
         spaces = f"--mount --propagation {service.mounts}{' --uts' if service.own_hostname else ''}"
         again = f'exec unshare {spaces} -- /bin/sh "$0" inside'
-        lines += ['if [ "${1:-}" != inside ]; then', f"    {enter}", f"    {again}", "fi"]
+        inner = [f"    {line}" for line in (*enter, again)]
+        lines += ['if [ "${1:-}" != inside ]; then', *inner, "fi"]
     else:
-        lines.append(enter)
+        lines += enter
     lines += service.prepare
     environment = {"PATH": _BASE_PATH, "LC_ALL": "C.UTF-8", **_FRUGAL, **service.environment}
     lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]

@@ -35,8 +35,16 @@ def test_the_script_is_roots():
 
 
 def test_the_group_is_entered_before_anything_else():
-    lines = _script(SERVICE, group="/c g/it")
+    lines = _script(replace(SERVICE, outlives=("holder",)), group="/c g/it")
     assert lines[:4] == ["#!/bin/sh", lines[1], "set -e", "echo $$ > '/c g/it'/cgroup.procs"]
+
+
+def test_what_is_left_in_the_group_is_ended_first_unless_it_holds_servers():
+    lines = _script(SERVICE, group="/cg/it")
+    enter = lines.index("echo $$ > /cg/it/cgroup.procs")
+    assert "kill -KILL" in lines[enter - 1]
+    assert "cgroup.kill" in lines[enter - 2]
+    assert "kill" not in "\n".join(_script(replace(SERVICE, outlives=("holder",))))
 
 
 def test_every_word_reaches_the_program_as_it_is():
@@ -64,7 +72,13 @@ def test_another_user_gains_nothing_later():
     [(False, "--mount --propagation slave"), (True, "--mount --propagation slave --uts")],
 )
 def test_a_mount_namespace_is_made_in_the_group_and_prepared_inside(own_hostname, words):
-    service = replace(SERVICE, mounts="slave", own_hostname=own_hostname, prepare=("mount --bind a b",))
+    service = replace(
+        SERVICE,
+        mounts="slave",
+        own_hostname=own_hostname,
+        prepare=("mount --bind a b",),
+        outlives=("holder",),
+    )
     lines = _script(service)
     assert lines[3:7] == [
         'if [ "${1:-}" != inside ]; then',

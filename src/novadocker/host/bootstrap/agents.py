@@ -17,8 +17,8 @@ def wait_until_alive(cloud: Cloud, *, seconds: float = 60) -> bool:
 
     :raises novadocker.poll.NotInTime: with the agents that are missing.
     """
-    # Each chassis answers this at once by a change of its row, which Neutron notices, and copies with all that
-    # is in it by now: the bridge that its agent wrote there after the row was made, too.
+    # Each chassis answers this at once by a change of its row, which Neutron notices and copies with all that
+    # is in it by then: the bridge that its agent wrote there after the row was made, too.
     run.run(
         [
             "ovn-nbctl",

@@ -33,7 +33,7 @@ def _settings(cloud: Cloud) -> Sections:
             "graceful_shutdown_timeout": 8,
             "manager_shutdown_timeout": 5,
             # A boot on a network that is not there ends within half a minute, scheduling included.
-            "vif_plugging_timeout": 20,
+            "vif_plugging_timeout": 15,
             "vif_plugging_is_fatal": True,
             "enabled_apis": "osapi_compute,metadata",
         },
