@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.e2e import neighbours
 from tests.e2e.cloud import CONTAINER, KINDS, LEFTOVERS, MACHINE, Cloud
 
 from novadocker.host.images.build import demo_images
@@ -43,12 +44,14 @@ def cloud(tmp_path_factory):
             f"{found.root} exists: there is a cloud already; run `nova-docker down`, or set NOVA_DOCKER_CLOUD"
         )
     snapshot = [sys.executable, LEFTOVERS, "snapshot", found.snapshot, *found.folders()]
-    subprocess.run(snapshot, check=True)
-    try:
-        found.control("up")
-        yield found
-    finally:
-        found.control("down", check=False)
+    with neighbours.both() as look:
+        found.neighbours, found.neighbours_before = look, look()
+        subprocess.run(snapshot, check=True)
+        try:
+            found.control("up")
+            yield found
+        finally:
+            found.control("down", check=False)
 
 
 @pytest.fixture

@@ -88,6 +88,12 @@ def test_down_leaves_nothing_and_twice_is_harmless(passing_cloud, servers):
     assert not cloud.leftovers()
 
 
+def test_a_user_s_own_docker_and_libvirt_are_as_they_were(passing_cloud):
+    """They ran all along, each with something in it, in the places a user has them."""
+    assert passing_cloud.neighbours_before
+    assert passing_cloud.neighbours() == passing_cloud.neighbours_before
+
+
 def test_up_killed_in_the_middle_is_continued(passing_cloud):
     """Thrice killed, each time a little later; the cloud is a whole one in the end."""
     cloud = passing_cloud
