@@ -16,7 +16,7 @@ _FRUGAL = {"MALLOC_ARENA_MAX": "2"}
 # broker: the next one would never start. (cgroup.kill: cgroup v2, kernel 5.14.)
 _END_LEFTOVERS = """\
 if [ -e {group}/cgroup.kill ]; then echo 1 > {group}/cgroup.kill; fi
-while read -r pid; do kill -KILL "$pid" 2>/dev/null || true; done < {group}/cgroup.procs
+for pid in $(cat {group}/cgroup.procs 2>/dev/null); do kill -KILL "$pid" 2>/dev/null || true; done
 """
 
 
