@@ -33,9 +33,9 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     enter = [f"echo $$ > {shlex.quote(group)}/cgroup.procs"]
     if not service.outlives:
         enter = [*_END_LEFTOVERS.format(group=shlex.quote(group)).splitlines(), *enter]
-    if service.mounts:
-        spaces = f"--mount --propagation {service.mounts}{' --uts' if service.own_hostname else ''}"
-        again = f'exec unshare {spaces} -- /bin/sh "$0" inside'
+    spaces = _namespaces(service)
+    if spaces:
+        again = f'exec unshare {" ".join(spaces)} -- /bin/sh "$0" inside'
         inner = [f"    {line}" for line in (*enter, again)]
         lines += ['if [ "${1:-}" != inside ]; then', *inner, "fi"]
     else:
@@ -52,6 +52,13 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     return ConfigFile(
         path=cloud.layout.etc / "start" / service.name, content="\n".join(lines) + "\n", mode=0o700
     )
+
+
+def _namespaces(service: Service) -> list[str]:
+    """What unshare(1) is told to give the service of its own."""
+    words = ["--mount", "--propagation", service.mounts] if service.mounts else []
+    words += ["--uts"] if service.own_hostname else []
+    return words + (["--net"] if service.own_network else [])
 
 
 def supervisor_file(cloud: Cloud, services: dict[str, Service]) -> ConfigFile:

@@ -140,3 +140,8 @@ def test_what_the_program_was_started_with_is_in_its_fingerprint(changes):
 @pytest.mark.parametrize("changes", IRRELEVANT.values(), ids=IRRELEVANT.keys())
 def test_nothing_else_is(changes):
     assert _fingerprint(replace(SERVICE, **changes)) == _fingerprint(SERVICE)
+
+
+def test_a_network_namespace_alone_is_made_too():
+    lines = _script(replace(SERVICE, own_network=True, outlives=("holder",)))
+    assert '    exec unshare --net -- /bin/sh "$0" inside' in lines

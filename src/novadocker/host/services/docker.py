@@ -40,6 +40,9 @@ def docker(cloud: Cloud) -> Service:
     return Service(
         name="dockerd",
         needs=("docker-storage", "containerd"),
+        # Told to have no bridge, dockerd removes the machine's docker0, whoever's it is (daemon_unix.go,
+        # removeDefaultBridgeInterface). Where it runs there is none: the driver wires the servers.
+        own_network=True,
         command=("/usr/sbin/dockerd", f"--config-file={settings}"),
         files=(
             ConfigFile(

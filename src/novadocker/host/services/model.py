@@ -116,6 +116,7 @@ class Service:
     :ivar mounts: "slave" or "unchanged": run in a mount namespace of its own with this propagation
         (unshare(1)).
     :ivar own_hostname: with `mounts`: give it a UTS namespace too.
+    :ivar own_network: give it a network namespace without an interface: it has no business with the host's.
     :ivar outlives: names of its descendants that hold servers and so survive its end.
     :ivar within: seconds it may take to become ready.
     :ivar stop_seconds: how long it may take to end before it is killed.
@@ -132,6 +133,7 @@ class Service:
     prepare: tuple[str, ...] = ()
     mounts: str = ""
     own_hostname: bool = False
+    own_network: bool = False
     outlives: tuple[str, ...] = ()
     within: float = 60
     stop_seconds: int = 10
