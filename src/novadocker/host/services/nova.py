@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova: its two APIs, conductor, scheduler, and the two nova-compute services of the machine."""
 
-from pathlib import Path
-
 from novadocker.host.capacity import Share
 from novadocker.host.services import shared
 from novadocker.host.services.ini import Sections, ini
@@ -20,7 +18,7 @@ FILTERS = (
 
 
 def _settings(cloud: Cloud) -> Sections:
-    ports, layout = cloud.config.ports, cloud.layout
+    layout = cloud.layout
     return {
         "DEFAULT": {
             **shared.default_section(),
@@ -73,16 +71,11 @@ def _settings(cloud: Cloud) -> Sections:
             "metadata_items": 128,
             "injected_files": 10,
         },
-        "metadata_listen": {},
-        "service_ports": {"metadata": ports["nova-metadata"]},
     }
 
 
 def _shared_file(cloud: Cloud) -> ConfigFile:
-    sections = {
-        name: options for name, options in _settings(cloud).items() if options and name != "service_ports"
-    }
-    text = ini(sections).replace(
+    text = ini(_settings(cloud)).replace(
         "available_filters = nova.scheduler.filters.all_filters\n",
         "available_filters = nova.scheduler.filters.all_filters\n"
         "available_filters = novadocker.scheduler.image_kind.ImageKindFilter\n",
@@ -249,6 +242,3 @@ def compute_docker(cloud: Cloud) -> Service:
             },
         },
     )
-
-
-__all__ = ["Path", "compute_docker", "compute_libvirt", "conductor", "nova_api", "nova_metadata", "scheduler"]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open vSwitch: the chassis' database and its switch, a private pair."""
 
-from novadocker.host.services.model import Cloud, Command, Folder, Running, Service, Socket
+from novadocker.host.services.model import Cloud, Command, Folder, Service, Socket
 
 # Debian keeps the switch out of the path; /usr/sbin/ovs-vswitchd is an alternative that may be DPDK's.
 VSWITCHD = "/usr/lib/openvswitch-switch/ovs-vswitchd"
@@ -49,6 +49,3 @@ def environment(cloud: Cloud) -> dict[str, str]:
         "OVN_RUNDIR": str(cloud.layout.run / "ovn"),
         "OVN_LOGDIR": str(cloud.layout.logs),
     }
-
-
-__all__ = ["Running", "environment", "ovsdb", "vswitchd"]
