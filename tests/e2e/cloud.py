@@ -12,13 +12,16 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import xmlrpc.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import openstack
+from keystoneauth1.exceptions import ClientException
+from openstack.exceptions import SDKException
 from supervisor.xmlrpc import SupervisorTransport
 
 BIN = Path(sys.executable).parent
@@ -153,6 +156,46 @@ class Cloud:
     def status(self) -> Any:
         """`nova-docker status --json`."""
         return json.loads(self.control("status", "--json", check=False).stdout)
+
+    @contextmanager
+    def configured(
+        self, file: str, options: Mapping[str, Mapping[str, Any]], *, restart: Sequence[str]
+    ) -> Iterator[None]:
+        """Run services with other options for a while: `file` is a path below etc, as `nova/nova.conf`.
+
+        The options stand in a second section of the same name, which oslo.config reads as one with the first.
+        Afterwards the file is as before, and so are the services.
+        """
+        path = self.root / "etc" / file
+        before = path.read_text()
+        more = [f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in chosen.items())
+                for section, chosen in options.items()]  # fmt: skip
+        path.write_text(before + "\n" + "\n".join(more))
+        try:
+            self.restart(*restart)
+            yield
+        finally:
+            path.write_text(before)
+            self.restart(*restart)
+
+    def restart(self, *services: str) -> None:
+        """Restart services, and wait until they work: APIs answer, computes have reported anew."""
+        began = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        for name in services:
+            self.supervisor.stopProcess(name)
+            self.supervisor.startProcess(name)
+        hosts = {"nova-docker": self.docker_host, "nova-libvirt": self.host}
+        waited_for = {hosts[name] for name in services if name in hosts}
+
+        def reported() -> bool:
+            try:
+                found = list(self.connection.compute.services(binary="nova-compute"))
+            except (SDKException, ClientException):  # the API itself is on its way
+                return False
+            fresh = {one.host for one in found if datetime.fromisoformat(one.updated_at) > began}
+            return waited_for <= fresh
+
+        until(reported, seconds=60, why=f"{', '.join(services)} work again")
 
     def pids(self) -> dict[str, int]:
         """The process of each supervised service."""
