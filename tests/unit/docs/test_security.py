@@ -7,8 +7,9 @@ import re
 from tests.fakes import clouds
 from tools.reference.pages import ROOT
 
+from novadocker import extra_specs
 from novadocker.host.services import registry
-from novadocker.virt.docker import capabilities, pause, spec
+from novadocker.virt.docker import pause, spec
 
 SECURITY = (ROOT / "docs/explanation/security.md").read_text()
 
@@ -32,7 +33,7 @@ def test_every_service_is_told_with_its_user() -> None:
 
 def test_every_capability_is_told_with_its_reason() -> None:
     told = [name for names, _ in _rows(SECURITY, "### The capabilities kept") for name in names.split(", ")]
-    assert sorted(name.strip("`") for name in told) == sorted(capabilities.PROCESS_CAPABILITIES)
+    assert sorted(name.strip("`") for name in told) == sorted(extra_specs.KEPT_CAPABILITIES)
 
 
 def test_the_sandbox_is_as_told() -> None:

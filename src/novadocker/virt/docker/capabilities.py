@@ -22,19 +22,3 @@ CAPABILITIES = {
     # A docker-save archive is registered with disk_format=raw.
     "supports_image_type_raw": True,
 }
-
-# What a process may do as root of its own container: what a web server or an sshd needs. Of Docker's own
-# list these are left out: MKNOD (no devices of its own), SETPCAP and SETFCAP (no-new-privileges makes them
-# useless), AUDIT_WRITE (the host's audit log is not the tenant's).
-PROCESS_CAPABILITIES = (
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "NET_BIND_SERVICE",
-    "NET_RAW",
-    "SETGID",
-    "SETUID",
-    "SYS_CHROOT",
-)

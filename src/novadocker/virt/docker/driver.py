@@ -131,6 +131,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 LOG.warning(
                     "dockerd runs without --userns-remap: root in a container is root's uid on this host"
                 )
+            if not found.seccomp:
+                LOG.warning("dockerd confines no system calls (seccomp): every container has all of them")
             self._images.sandbox()
             self._containers.remove_orphans()
             servers = self.list_instance_uuids()

@@ -55,6 +55,7 @@ class DockerEngine:
             memory_bytes=info["MemTotal"],
             architecture=info["Architecture"],
             user_namespaces="name=userns" in options,
+            seccomp="name=seccomp" in options and "profile=unconfined" not in options,
             live_restore=bool(info.get("LiveRestoreEnabled")),
         )
 
@@ -72,11 +73,16 @@ class DockerEngine:
             pids_limit=spec.pids,
             cap_drop=["ALL"],
             cap_add=list(spec.cap_add),
-            security_opt=["no-new-privileges"],
+            security_opt=["no-new-privileges"] if spec.no_new_privileges else None,
             read_only=spec.read_only,
+            tmpfs=dict(spec.tmpfs) or None,
+            shm_size=spec.shm or None,
             init=spec.init,
             restart_policy={"Name": "no"},
-            binds=[f"{source}:{target}" for source, target in spec.binds.items()],
+            binds=[
+                *(f"{source}:{target}:ro" for source, target in spec.binds.items()),
+                *(f"{source}:{target}" for source, target in spec.disks.items()),
+            ],
             storage_opt={"size": str(spec.disk)} if spec.disk else None,
             cgroup_parent=spec.cgroup_parent or None,
             log_config=LogConfig(type="json-file", config=_LOG_LIMIT) if spec.log else LogConfig(type="none"),

@@ -29,6 +29,7 @@ class EngineFacts:
     memory_bytes: int
     architecture: str
     user_namespaces: bool = False
+    seccomp: bool = False
     live_restore: bool = False
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from novadocker.virt.docker import vif
 from novadocker.virt.docker.vif import VifPlan
 
-_MOUNTED = ("resolv.conf", "hosts")
+_MOUNTED = ("resolv.conf", "hosts", "hostname")
 
 
 def prepare(place: Path) -> None:
@@ -30,3 +30,4 @@ def write_network(place: Path, plans: Iterable[VifPlan], *, hostname: str) -> No
     plans = list(plans)
     (place / "resolv.conf").write_text(vif.resolv_conf(plans))
     (place / "hosts").write_text(vif.hosts(plans, hostname=hostname))
+    (place / "hostname").write_text(f"{hostname}\n")

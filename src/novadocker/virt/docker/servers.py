@@ -10,6 +10,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from novadocker import extra_specs
 from novadocker.virt.docker import files, names, spec, vif
 from novadocker.virt.docker.conf import Settings
 from novadocker.virt.docker.containers import Containers
@@ -72,6 +73,7 @@ class Servers:
     def make(self, context: Any, instance: Any, *, command_line: str | None) -> int:
         """Make those of a server's containers that are missing; return the process that holds its network."""
         flavor, found = instance.flavor, self._facts()
+        choices = extra_specs.parse(flavor.extra_specs or {}, user_namespaces=found.user_namespaces)
         image = self._images.kept(instance.uuid) or self._images.ensure(
             context,
             instance.image_ref,
@@ -88,6 +90,7 @@ class Servers:
             swap_mb=flavor.swap,
             root_gb=flavor.root_gb,
             command_line=command_line,
+            choices=choices,
         )
         if not (image.entrypoint or image.command or server.command):
             raise ImageRejected("It says nothing to run: it has neither an ENTRYPOINT nor a CMD.")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from novadocker.extra_specs import Choices
 from novadocker.virt.docker import names
-from novadocker.virt.docker.capabilities import PROCESS_CAPABILITIES
 from novadocker.virt.docker.facts import Image
 
 MIB = 1 << 20
@@ -24,7 +24,12 @@ _INIT_SYSTEMS = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init"
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """One container, as the daemon is asked for it. Sizes in bytes, processors in whole ones."""
+    """One container, as the daemon is asked for it. Sizes in bytes, processors in whole ones.
+
+    :ivar binds: what is mounted to be read only, by its place on the host.
+    :ivar disks: what is mounted to be written to.
+    :ivar tmpfs: folders in memory, with their mount options.
+    """
 
     name: str
     image: str
@@ -41,7 +46,11 @@ class ContainerSpec:
     init: bool = False
     read_only: bool = False
     cap_add: tuple[str, ...] = ()
+    no_new_privileges: bool = True
     binds: Mapping[str, str] = field(default_factory=dict)
+    disks: Mapping[str, str] = field(default_factory=dict)
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    shm: int = 0
     disk: int = 0
     cgroup_parent: str = ""
     log: bool = True
@@ -60,6 +69,7 @@ class Server:
     swap_mb: int
     root_gb: int
     command: tuple[str, ...] = ()
+    choices: Choices = field(default_factory=Choices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,17 +119,24 @@ def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
         swap=server.swap_mb * MIB,
         # Docker refuses more processors than there are; an overcommitted flavor may name more.
         cpus=min(server.vcpus, ground.cpus),
-        pids=ground.pids,
+        pids=server.choices.pids or ground.pids,
         command=server.command,
         init=ground.init and wants_init(image, server.command),
-        cap_add=PROCESS_CAPABILITIES,
-        binds={
-            str(ground.files / "resolv.conf"): "/etc/resolv.conf",
-            str(ground.files / "hosts"): "/etc/hosts",
-        },
+        cap_add=server.choices.held,
+        no_new_privileges=server.choices.no_new_privileges,
+        read_only=server.choices.read_only_root,
+        # Docker's own three lie on its storage, outside of every quota, and root inside may write to them.
+        binds={str(ground.files / name): f"/etc/{name}" for name in ("hostname", "hosts", "resolv.conf")},
+        tmpfs={path: _memory_folder(path, memory_mb=server.memory_mb) for path in server.choices.tmpfs},
+        shm=(server.choices.shm_size_mb or 0) * MIB,
         disk=(server.root_gb << 30) if ground.disk_limit else 0,
         cgroup_parent=ground.cgroup_parent,
     )
+
+
+def _memory_folder(path: str, *, memory_mb: int) -> str:
+    mode = "1777" if path in {"/tmp", "/var/tmp"} else "755"
+    return f"rw,nosuid,nodev,exec,size={max(memory_mb // 2, 1)}m,mode={mode}"
 
 
 def wants_init(image: Image, command: tuple[str, ...]) -> bool:

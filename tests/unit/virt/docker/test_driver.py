@@ -87,6 +87,30 @@ def test_without_ovn_controller_the_fault_names_it_and_nothing_is_left(bench: Be
     assert not (bench.folder / "instances" / server.uuid).exists()
 
 
+@pytest.mark.parametrize(
+    ("extra_specs", "words"),
+    [
+        ({"docker:pids": "lots"}, "'docker:pids' cannot be 'lots'"),
+        ({"docker:privileged": "true"}, "'docker:privileged' is none that this host knows"),
+    ],
+)
+def test_a_wrong_extra_spec_ends_the_build(bench: Bench, extra_specs: dict[str, str], words: str) -> None:
+    made, server = bench.driver(), bench.server()
+    server.flavor.extra_specs = extra_specs
+    with pytest.raises(exception.BuildAbortException, match=words):
+        spawn(made, server, [nova_objects.port()])
+    assert (made.list_instance_uuids(), bench.fetched) == ([], [])
+
+
+def test_what_an_owner_says_is_no_flavor_s_word(bench: Bench) -> None:
+    made = bench.driver()
+    server = bench.server(metadata={"docker:capabilities": "SYS_ADMIN", "docker:no_new_privileges": "false"})
+    spawn(made, server, [], properties={"os_command_line": "runs docker:no_new_privileges=false"})
+    made_of = bench.engine.specs[names.container(uuid=server.uuid, role=names.WORKLOAD)]
+    assert made_of.no_new_privileges
+    assert "SYS_ADMIN" not in made_of.cap_add
+
+
 def refused_ports() -> Any:
     """Return Nova's list of ports, which fills itself in a thread, where Neutron has refused to bind one."""
 

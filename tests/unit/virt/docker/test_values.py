@@ -11,6 +11,7 @@ from nova.compute import power_state
 from tests.fakes import nova_objects
 from tests.fakes.engine import FACTS
 
+from novadocker import extra_specs
 from novadocker.errors import NovaDockerError
 from novadocker.virt.docker import facts, faults, names, power, spec, vif
 from novadocker.virt.docker.conf import list_opts
@@ -162,9 +163,34 @@ def test_a_workload_has_its_flavor_s_limits() -> None:
     )
     assert made.network == "container:nova-u-sandbox"
     assert made.cgroup_parent == "/nova-docker/servers"
-    assert made.binds == {"/srv/u/resolv.conf": "/etc/resolv.conf", "/srv/u/hosts": "/etc/hosts"}
+    assert made.binds == {
+        "/srv/u/resolv.conf": "/etc/resolv.conf",
+        "/srv/u/hosts": "/etc/hosts",
+        "/srv/u/hostname": "/etc/hostname",
+    }
     assert "SYS_ADMIN" not in made.cap_add
+    assert (made.no_new_privileges, made.read_only, made.tmpfs, made.shm) == (True, False, {}, 0)
     assert spec.workload(SERVER, image=IMAGE, ground=replace(GROUND, disk_limit=False)).disk == 0
+
+
+def test_a_workload_is_as_its_flavor_chooses() -> None:
+    choices = extra_specs.Choices(
+        no_new_privileges=False,
+        capabilities=("SETFCAP",),
+        drop_capabilities=("NET_RAW",),
+        pids=100,
+        read_only_root=True,
+        tmpfs=("/tmp", "/run"),
+        shm_size_mb=256,
+    )
+    made = spec.workload(replace(SERVER, choices=choices), image=IMAGE, ground=GROUND)
+    assert (made.no_new_privileges, made.read_only, made.pids, made.shm) == (False, True, 100, 256 << 20)
+    assert "SETFCAP" in made.cap_add
+    assert "NET_RAW" not in made.cap_add
+    assert made.tmpfs == {
+        "/tmp": "rw,nosuid,nodev,exec,size=256m,mode=1777",
+        "/run": "rw,nosuid,nodev,exec,size=256m,mode=755",
+    }
 
 
 def test_a_sandbox_can_do_nothing() -> None:
