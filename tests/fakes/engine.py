@@ -179,6 +179,10 @@ class FakeEngine:
         one = self._one(container)
         self._change(one, "die", status="exited", pid=0, exit_code=code, oom_killed=oom)
 
+    def starve(self, container: str) -> None:
+        """Let the kernel kill one of a container's processes, which runs on, for want of memory."""
+        self._tell(self._one(container), "oom")
+
     def write(self, container: str, output: bytes) -> None:
         """Let a container's process write something."""
         name = self._one(container).name

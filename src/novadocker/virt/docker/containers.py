@@ -75,9 +75,12 @@ class Containers:
         return found.pid
 
     def sandbox_pid(self, uuid: str) -> int | None:
-        """Return the process that holds the server's network namespace; None when none does."""
-        found = self._mine(names.container(uuid=uuid, role=names.SANDBOX))
-        return found.pid if found and found.running else None
+        """Return a process in the server's network namespace; None when there is none."""
+        for role in (names.SANDBOX, names.WORKLOAD):  # a workload that runs outlives its sandbox
+            found = self._mine(names.container(uuid=uuid, role=role))
+            if found and found.running:
+                return found.pid
+        return None
 
     def start(self, uuid: str) -> None:
         """Start a server's process; one that runs, goes on, and a frozen one is freed.

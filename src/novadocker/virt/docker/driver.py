@@ -11,6 +11,7 @@ from typing import Any
 import nova.conf
 from nova import context as nova_context
 from nova import exception, objects
+from nova.compute import utils as compute_utils
 from nova.compute import vm_states
 from nova.image import glance
 from nova.network import neutron as nova_neutron
@@ -101,7 +102,10 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             facts=self._facts,
             disk_limit=lambda: self._disk_limit,
         )
-        self._watcher = Watcher(engine=self._engine, host=host, emit=self._emit, settled=_settled)
+        self._watcher = Watcher(
+            engine=self._engine, host=host, emit=self._emit, settled=_settled, lost=self._servers.lost
+        )
+        self._beginning = False
         self._known_facts: facts.EngineFacts | None = None
         self._disk_limit = False
 
@@ -141,6 +145,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         except SwitchUnreachable as error:
             LOG.warning("Starting without Open vSwitch: %s", error)
         self._watcher.start()
+        self._beginning = True
 
     def cleanup_host(self, host: str) -> None:
         """Stop following events; the servers go on."""
@@ -155,6 +160,11 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Return what the resource tracker keeps of this host."""
         with faults.translated(faults.failed):
             found = self._known_facts = self._engine.facts()
+            if self._beginning:
+                # Nova asks for the first time after it has gone through its servers, and resumed those that
+                # ran before the host went down (nova/compute/manager.py, pre_start_hook).
+                self._beginning = False
+                self._watcher.look_again(self._servers.placed())
         return resources.available(found, hostname=nodename, architecture=found.architecture)
 
     def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:
@@ -192,9 +202,14 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     # -- looking -----------------------------------------------------------------------------------
 
     def get_info(self, instance: Any, use_cache: bool = True) -> Any:
-        """Return a server's power state; raises InstanceNotFound when it has no container."""
+        """Return a server's power state; raises InstanceNotFound when it is not of this host.
+
+        One whose container was removed behind our back has stopped: Nova would ignore that it is not found.
+        """
         with faults.translated(faults.failed):
             found = self._containers.workload(instance.uuid)
+            if found is None and self._lost(instance):
+                return hardware.InstanceInfo(state=int(power.Power.SHUTDOWN))
         if found is None:
             raise exception.InstanceNotFound(instance_id=instance.uuid)
         return hardware.InstanceInfo(state=int(power.state(found)), internal_id=found.id)
@@ -221,7 +236,12 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     def get_console_output(self, context: Any, instance: Any) -> bytes:
         """Return the end of what a server's process wrote, and how it ended."""
         with faults.translated(faults.failed):
-            return console.output(self._engine, instance.uuid)
+            return console.output(
+                self._engine,
+                instance.uuid,
+                short_of_memory=self._watcher.short_of_memory(instance.uuid),
+                lost=self._lost(instance),
+            )
 
     # -- a server's life ---------------------------------------------------------------------------
 
@@ -311,6 +331,9 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     ) -> None:
         """Start a server's process, its network first; nothing is removed on failure."""
         if not self.instance_exists(instance):
+            if self._lost(instance):
+                reason = "Its container is gone; a hard reboot makes it again."
+                raise exception.InstancePowerOnFailure(reason=reason)
             raise exception.InstanceNotFound(instance_id=instance.uuid)
         with (
             faults.translated(exception.InstancePowerOnFailure),
@@ -331,8 +354,12 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     ) -> None:
         """Restart a server: softly with time to stop, hard at once, making again what is missing."""
         hard = reboot_type == "HARD"
+        # As Nova does it for a stop (nova/compute/manager.py, _get_power_off_values).
+        grace = 0 if hard else compute_utils.get_value_from_system_metadata(
+            instance, key="image_os_shutdown_timeout", type=int, default=CONF.shutdown_timeout
+        )  # fmt: skip
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
-            self._containers.stop(instance.uuid, grace=0 if hard else CONF.shutdown_timeout)
+            self._containers.stop(instance.uuid, grace=grace)
             if hard and not self._containers.complete(instance.uuid):
                 properties = objects.ImageMeta.from_instance(instance).properties
                 self._servers.make(context, instance, command_line=properties.get("os_command_line"))
@@ -351,7 +378,10 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     def resume_state_on_host_boot(
         self, context: Any, instance: Any, network_info: Any, share_info: Any, block_device_info: Any = None
     ) -> None:
-        """Start a server that ran before the host went down."""
+        """Start a server that ran before the host went down; one that has lost its container stays down."""
+        if self._lost(instance):
+            LOG.warning("Its container is gone; a hard reboot makes it again", instance=instance)
+            return
         self.power_on(context, instance, network_info, block_device_info)
 
     def poll_rebooting_instances(self, timeout: int, instances: Any) -> None:
@@ -422,6 +452,10 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
 
     def _emit(self, uuid: str, change: str) -> None:
         self.emit_event(virt_event.LifecycleEvent(uuid, _TRANSITIONS[change]))
+
+    def _lost(self, instance: Any) -> bool:
+        """Say whether a server of ours has no container: others, with the same folder, have their own."""
+        return instance.host == self._settings.host and self._servers.lost(instance.uuid)
 
     def _facts(self) -> facts.EngineFacts:
         if self._known_facts is None:

@@ -9,26 +9,30 @@ method has returned.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from oslo_log import log as logging
 
 from novadocker.virt.docker import names
 from novadocker.virt.docker.doors import Engine, EngineEvent, EventStream
 from novadocker.virt.docker.errors import EngineError
+from novadocker.virt.docker.news import STOPPED, Emit, News
 
 LOG = logging.getLogger(__name__)
 
-# Seconds between two tellings of one end: together about two minutes, within which every task of ours is
-# over.
-_TELL_AGAIN = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _RECONNECT_SLOWEST = 10.0
 
-# Docker's action to ours; what is missing here is no change of power.
-_CHANGES = {"start": "started", "die": "stopped", "pause": "paused", "unpause": "resumed"}
-
-Emit = Callable[[str, str], None]
+# Docker's action to ours, and to the status it leaves; what is missing here is no change of power.
+_CHANGES = {
+    "start": ("started", "running"),
+    "die": (STOPPED, "exited"),
+    "pause": ("paused", "paused"),
+    "unpause": ("resumed", "running"),
+}
+_GONE = "gone"
+_ENDED = {"exited", "dead", _GONE}
 
 
 class Watcher:
@@ -36,55 +40,94 @@ class Watcher:
 
     :param emit: tells Nova (uuid, "started" | "stopped" | "paused" | "resumed").
     :param settled: whether Nova's record agrees that a server has stopped, or no longer cares.
+    :param lost: whether a server is of this host and yet has no container.
     """
 
-    def __init__(self, *, engine: Engine, host: str, emit: Emit, settled: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        host: str,
+        emit: Emit,
+        settled: Callable[[str], bool],
+        lost: Callable[[str], bool],
+    ) -> None:
         self._engine = engine
         self._host = host
-        self._emit = emit
         self._settled = settled
+        self._lost = lost
+        self._news = News(
+            emit=emit,
+            settled=lambda uuid: self._settled(uuid),
+            stands=lambda uuid: uuid not in self._busy and self._states.get(uuid) in _ENDED,
+        )
         self._stopping = threading.Event()
         self._stream: EventStream | None = None
         self._lock = threading.Lock()
         self._busy: dict[str, int] = {}
         self._ended_while_busy: set[str] = set()
         self._states: dict[str, str] = {}
+        self._short_of_memory: dict[str, datetime] = {}
         self._connected = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to follow."""
+        self._news.start()
         self._thread = threading.Thread(target=self._follow, name="docker-events", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop following, at once."""
         self._stopping.set()
+        self._news.stop()
         stream = self._stream
         if stream is not None:
             stream.close()
+
+    def look_again(self, servers: Iterable[str]) -> None:
+        """Tell which of these servers, and of those with a container, have ended while Nova thinks otherwise.
+
+        For the time before we followed: when Nova has gone through its servers at its start, and started
+        again what it means to run.
+        """
+        found = self._engine.list(host=self._host, role=names.WORKLOAD)
+        now = {one.labels.get(names.LABEL_UUID, ""): one.status for one in found}
+        for uuid in {*servers, *now}:
+            status = now.get(uuid, _GONE)
+            if status in _ENDED:
+                self._states[uuid] = status
+                self._news.tell(uuid, STOPPED, unless_known=True)
+
+    def short_of_memory(self, uuid: str) -> datetime | None:
+        """Return when the kernel last killed one of a running server's processes for want of memory."""
+        return self._short_of_memory.get(uuid)
 
     @contextmanager
     def operation(self, uuid: str, *, ends_running: bool) -> Iterator[None]:
         """Mark a server as being changed by us: what its containers do meanwhile is no news to Nova.
 
         :param ends_running: the server is meant to run afterwards, so an end during the operation is news
-            then.
+            then; as it is where the operation fails.
         """
         with self._lock:
+            if uuid not in self._busy:
+                self._ended_while_busy.discard(uuid)
             self._busy[uuid] = self._busy.get(uuid, 0) + 1
-            self._ended_while_busy.discard(uuid)
+        failed = True
         try:
             yield
+            failed = False
         finally:
             with self._lock:
                 self._busy[uuid] -= 1
                 if not self._busy[uuid]:
                     del self._busy[uuid]
                 ended = uuid in self._ended_while_busy and uuid not in self._busy
-                self._ended_while_busy.discard(uuid)
-            if ended and ends_running:
-                self._tell_until_settled(uuid)
+                if ended and (ends_running or failed):
+                    self._ended_while_busy.discard(uuid)
+            if ended and (ends_running or failed):
+                self._news.tell(uuid, STOPPED)
 
     def _follow(self) -> None:
         delay = 0.5
@@ -112,51 +155,47 @@ class Watcher:
         }
         first, self._connected = not self._connected, True
         before, self._states = self._states, now
+        if first:
+            return
         for uuid, status in now.items():
-            change = {"running": "started", "paused": "paused", "exited": "stopped", "dead": "stopped"}.get(
+            change = {"running": "started", "paused": "paused", "exited": STOPPED, "dead": STOPPED}.get(
                 status
             )
-            if not first and change and before.get(uuid) != status:
+            if change and before.get(uuid) != status:
                 self._changed(uuid, change)
+        for uuid in before.keys() - now.keys():
+            self._removed(uuid)
 
     def _handle(self, event: EngineEvent) -> None:
-        change = _CHANGES.get(event.action)
         if event.role != names.WORKLOAD or not event.uuid:
             return
         if event.action == "destroy":
-            self._states.pop(event.uuid, None)
-        if change:
-            status = {"started": "running", "resumed": "running", "stopped": "exited", "paused": "paused"}[
-                change
-            ]
-            self._states[event.uuid] = status
+            self._removed(event.uuid)
+        elif event.action == "oom":
+            LOG.warning("The kernel killed a process of server %s: it used more memory than its flavor has",
+                        event.uuid)  # fmt: skip
+            self._short_of_memory[event.uuid] = datetime.now(UTC)
+        elif event.action in _CHANGES:
+            change, self._states[event.uuid] = _CHANGES[event.action]
+            if change == "started":
+                self._short_of_memory.pop(event.uuid, None)
             self._changed(event.uuid, change)
+
+    def _removed(self, uuid: str) -> None:
+        """Tell of a container that was removed by others than us; the news of our own may come late."""
+        self._short_of_memory.pop(uuid, None)
+        if uuid in self._busy or not self._lost(uuid):
+            return
+        LOG.warning("The container of server %s was removed behind Nova's back", uuid)
+        self._states[uuid] = _GONE
+        self._news.tell(uuid, STOPPED)
 
     def _changed(self, uuid: str, change: str) -> None:
         with self._lock:
             busy = uuid in self._busy
-            if busy and change == "stopped":
+            if busy and change == STOPPED:
                 self._ended_while_busy.add(uuid)
             elif busy and change == "started":
                 self._ended_while_busy.discard(uuid)
-        if busy:
-            return
-        if change == "stopped":
-            self._tell_until_settled(uuid)
-        else:
-            self._emit(uuid, change)
-
-    def _tell_until_settled(self, uuid: str) -> None:
-        threading.Thread(target=self._tell, args=(uuid,), name=f"ended-{uuid[:8]}", daemon=True).start()
-
-    def _tell(self, uuid: str) -> None:
-        self._emit(uuid, "stopped")
-        for pause in _TELL_AGAIN:
-            if self._stopping.wait(pause) or uuid in self._busy or self._states.get(uuid) != "exited":
-                return
-            try:
-                if self._settled(uuid):
-                    return
-            except Exception:
-                LOG.exception("Could not ask whether server %s has stopped", uuid)
-            self._emit(uuid, "stopped")
+        if not busy:
+            self._news.tell(uuid, change)

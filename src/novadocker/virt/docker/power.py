@@ -14,7 +14,6 @@ class Power(IntEnum):
     RUNNING = 1
     PAUSED = 3
     SHUTDOWN = 4
-    CRASHED = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +41,8 @@ class Container:
         return self.status in {"running", "paused"}
 
 
+_KILLED = 128 + 9
+
 _POWER = {
     "created": Power.SHUTDOWN,
     "running": Power.RUNNING,
@@ -49,15 +50,15 @@ _POWER = {
     "restarting": Power.RUNNING,
     "paused": Power.PAUSED,
     "removing": Power.SHUTDOWN,
+    # However it ended. Nova takes note of an event of an end only where it finds this state, not CRASHED
+    # (nova/compute/manager.py, handle_lifecycle_event); how it ended is told by the console log.
     "exited": Power.SHUTDOWN,
-    "dead": Power.CRASHED,
+    "dead": Power.SHUTDOWN,
 }
 
 
 def state(container: Container) -> Power:
-    """Return the power state of a container; killed for want of memory counts as crashed."""
-    if container.status == "exited" and container.oom_killed:
-        return Power.CRASHED
+    """Return the power state of a container."""
     return _POWER.get(container.status, Power.NOSTATE)
 
 
@@ -65,8 +66,11 @@ def epitaph(container: Container) -> str:
     """Return how a container's process ended, in words for the server's owner; empty while it runs."""
     if container.running or container.status == "created":
         return ""
+    code = f"exit code {container.exit_code}"
+    if container.oom_killed and container.exit_code == _KILLED:
+        return f"was killed: it used more memory than its flavor has ({code})"
     if container.oom_killed:
-        return f"was killed: it used more memory than its flavor has (exit code {container.exit_code})"
+        return f"ended with {code}; before, it used more memory than its flavor has, and lost a process by it"
     if container.exit_code > 128:
-        return f"was ended by signal {container.exit_code - 128} (exit code {container.exit_code})"
-    return f"ended with exit code {container.exit_code}"
+        return f"was ended by signal {container.exit_code - 128} ({code})"
+    return f"ended with {code}"

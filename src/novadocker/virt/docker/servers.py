@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oslo_log import log as logging
+from oslo_utils.uuidutils import is_uuid_like
 
 from novadocker import extra_specs
 from novadocker.virt.docker import files, names, spec, vif
@@ -141,6 +142,15 @@ class Servers:
     def place(self, instance: Any) -> Path:
         """Return the directory of a server's files."""
         return self._settings.instances_path / str(instance.uuid)
+
+    def placed(self) -> list[str]:
+        """Return the servers that have files here."""
+        folders = self._settings.instances_path
+        return [one.name for one in folders.iterdir() if is_uuid_like(one.name)] if folders.is_dir() else []
+
+    def lost(self, uuid: str) -> bool:
+        """Say whether a server of this host has no container: somebody removed it behind our back."""
+        return (self._settings.instances_path / uuid).is_dir() and self._containers.workload(uuid) is None
 
     def _connect(
         self, context: Any, instance: Any, vifs: list[Any], *, pid: int, events: EventWait | None

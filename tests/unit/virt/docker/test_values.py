@@ -29,8 +29,9 @@ RUNNING = power.Container(id="1", name="nova-1", status="running")
         ("restarting", False, power_state.RUNNING),
         ("removing", False, power_state.SHUTDOWN),
         ("exited", False, power_state.SHUTDOWN),
-        ("exited", True, power_state.CRASHED),
-        ("dead", False, power_state.CRASHED),
+        # Nova takes no note of the event of an end where it finds CRASHED.
+        ("exited", True, power_state.SHUTDOWN),
+        ("dead", False, power_state.SHUTDOWN),
         ("something new", False, power_state.NOSTATE),
     ],
 )
@@ -39,17 +40,23 @@ def test_power(status: str, oom: bool, state: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "words"),
+    ("status", "code", "oom", "words"),
     [
-        ("running", 0, ""),
-        ("created", 0, ""),
-        ("exited", 0, "ended with exit code 0"),
-        ("exited", 3, "ended with exit code 3"),
-        ("exited", 137, "was ended by signal 9 (exit code 137)"),
+        ("running", 0, False, ""),
+        ("created", 0, False, ""),
+        ("exited", 0, False, "ended with exit code 0"),
+        ("exited", 3, False, "ended with exit code 3"),
+        ("exited", 137, False, "was ended by signal 9 (exit code 137)"),
+        ("exited", 137, True, "was killed: it used more memory than its flavor has (exit code 137)"),
+        (
+            "exited", 3, True,
+            "ended with exit code 3; before, it used more memory than its flavor has, and lost a process "
+            "by it",
+        ),
     ],
-)
-def test_epitaph(status: str, code: int, words: str) -> None:
-    assert power.epitaph(replace(RUNNING, status=status, exit_code=code)) == words
+)  # fmt: skip
+def test_epitaph(status: str, code: int, oom: bool, words: str) -> None:
+    assert power.epitaph(replace(RUNNING, status=status, exit_code=code, oom_killed=oom)) == words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What Nova is told of servers that change by themselves, or by others than Nova; on fakes."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from nova import exception
+from nova.compute import power_state
+from nova.virt import event as virt_event
+from tests.fakes import nova_objects
+from tests.fakes.nova_objects import CONTEXT
+from tests.unit.virt.docker.conftest import CONF, Bench, spawn
+
+from novadocker.virt.docker import driver, names, news
+
+STOPPED = virt_event.EVENT_LIFECYCLE_STOPPED
+
+
+@pytest.fixture
+def made(bench: Bench) -> Iterator[driver.DockerDriver]:
+    found = bench.driver()
+    found._watcher._settled = lambda uuid: True
+    found.init_host("host-docker")
+    for _ in range(500):  # until the events are followed
+        if found._watcher._connected:
+            break
+        threading.Event().wait(0.01)
+    yield found
+    found.cleanup_host("host-docker")
+
+
+def test_a_container_removed_behind_nova_s_back_is_a_server_that_stopped(
+    bench: Bench, made: driver.DockerDriver
+) -> None:
+    server = bench.server()
+    spawn(made, server, [])
+    bench.engine.remove(f"nova-{server.uuid}")
+    assert bench.hears(server.uuid, STOPPED)
+    assert made.get_info(server).state == power_state.SHUTDOWN
+    assert b"container is gone; a hard reboot makes it again" in made.get_console_output(CONTEXT, server)
+    with pytest.raises(exception.InstancePowerOnFailure, match="hard reboot makes it again"):
+        made.power_on(CONTEXT, server, [])
+    made.resume_state_on_host_boot(CONTEXT, server, [], None)
+    made.power_off(server)
+    made.reboot(CONTEXT, server, [], "HARD")
+    assert made.get_info(server).state == power_state.RUNNING
+
+
+def test_a_container_we_remove_is_no_news(
+    bench: Bench, made: driver.DockerDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, last = bench.server(), bench.server()
+    spawn(made, server, [])
+    made.destroy(CONTEXT, server, [])
+    spawn(made, last, [])
+    bench.engine.end(f"nova-{last.uuid}", code=0)
+    assert bench.hears(last.uuid, STOPPED), "by then all earlier events were read"
+    assert "behind Nova's back" not in caplog.text
+    with pytest.raises(exception.InstanceNotFound):
+        made.get_info(server)
+
+
+def test_a_server_that_is_not_ours_is_not_found(bench: Bench, made: driver.DockerDriver) -> None:
+    server = bench.server()
+    with pytest.raises(exception.InstanceNotFound):
+        made.get_info(server)
+    with pytest.raises(exception.InstanceNotFound):
+        made.power_on(CONTEXT, server, [])
+
+
+def test_an_end_before_a_failing_operation_is_told(bench: Bench, made: driver.DockerDriver) -> None:
+    """As a process that ends while Nova is about to pause it."""
+    server = bench.server()
+    spawn(made, server, [])
+    with pytest.raises(exception.NovaException), made._watcher.operation(server.uuid, ends_running=False):
+        bench.engine.end(f"nova-{server.uuid}", code=0)
+        until_read(made, server.uuid)
+        made.pause(server)
+    assert bench.hears(server.uuid, STOPPED)
+
+
+def until_read(made: driver.DockerDriver, uuid: str) -> None:
+    for _ in range(500):
+        if uuid in made._watcher._ended_while_busy:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError
+
+
+def test_what_ended_before_we_followed_is_told_after_nova_has_looked(bench: Bench) -> None:
+    ended, lost, fine, known = (bench.server() for _ in range(4))
+    before = bench.driver()
+    for server in (ended, lost, fine, known):
+        spawn(before, server, [])
+    bench.engine.end(f"nova-{ended.uuid}", code=0)
+    bench.engine.end(f"nova-{known.uuid}", code=0)
+    bench.engine.remove(f"nova-{lost.uuid}")
+    made = bench.driver()
+    noted = {known.uuid}
+    made._watcher._settled = noted.__contains__
+    made.init_host("host-docker")
+    assert not bench.told, "Nova resumes first what ran before"
+    made.get_available_resource("host-docker")
+    assert bench.hears(ended.uuid, STOPPED)
+    assert bench.hears(lost.uuid, STOPPED)
+    assert {uuid for uuid, _ in bench.told} == {ended.uuid, lost.uuid}
+    made.cleanup_host("host-docker")
+
+
+def test_a_process_killed_for_want_of_memory_is_told_while_the_server_runs_on(
+    bench: Bench, made: driver.DockerDriver
+) -> None:
+    server = bench.server()
+    spawn(made, server, [])
+    bench.engine.starve(f"nova-{server.uuid}")
+    for _ in range(500):
+        if made._watcher.short_of_memory(server.uuid):
+            break
+        threading.Event().wait(0.01)
+    assert b"[nova-docker] one of its processes was killed at " in made.get_console_output(CONTEXT, server)
+    made.reboot(CONTEXT, server, [], "HARD")
+    for _ in range(500):
+        if not made._watcher.short_of_memory(server.uuid):
+            break
+        threading.Event().wait(0.01)
+    assert made.get_console_output(CONTEXT, server) == b""
+
+
+def test_a_soft_reboot_takes_the_image_s_time_to_stop(
+    bench: Bench, made: driver.DockerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = bench.server()
+    spawn(made, server, [])
+    graces = []
+    monkeypatch.setattr(made._containers, "stop", lambda uuid, *, grace: graces.append(grace))
+    made.reboot(CONTEXT, server, [], "SOFT")
+    server.system_metadata = {"image_os_shutdown_timeout": "7"}
+    made.reboot(CONTEXT, server, [], "SOFT")
+    made.reboot(CONTEXT, server, [], "HARD")
+    assert graces == [CONF.shutdown_timeout, 7, 0]
+
+
+def test_a_workload_that_outlives_its_sandbox_keeps_its_network(
+    bench: Bench, made: driver.DockerDriver
+) -> None:
+    server, port = bench.server(), nova_objects.port()
+    spawn(made, server, [port])
+    sandbox = names.container(uuid=server.uuid, role=names.SANDBOX)
+    namespace = bench.engine.inspect(sandbox).pid
+    bench.engine.kill(sandbox)
+    workload = bench.engine.inspect(f"nova-{server.uuid}").pid
+    bench.netlink.namespaces[workload] = bench.netlink.namespaces[namespace]
+    made.plug_vifs(server, [port])
+    assert f"delete {port['devname']}" not in bench.netlink.steps
+
+
+def test_many_ends_at_once_take_few_threads() -> None:
+    told: list[str] = []
+    all_told = threading.Event()
+    threads: set[str] = set()
+
+    def emit(uuid: str, change: str) -> None:
+        threads.add(threading.current_thread().name)
+        told.append(uuid)
+        if len(set(told)) == 200:
+            all_told.set()
+
+    teller = news.News(emit=emit, settled=lambda uuid: True, stands=lambda uuid: True)
+    teller.start()
+    for number in range(200):
+        teller.tell(str(number), news.STOPPED)
+    assert all_told.wait(5)
+    teller.stop()
+    assert len(threads) <= 4
+
+
+def test_what_could_not_be_told_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    attempts = []
+    done = threading.Event()
+
+    def emit(uuid: str, change: str) -> None:
+        attempts.append(uuid)
+        if len(attempts) == 1:
+            raise exception.NovaException("no conductor")
+        done.set()
+
+    teller = news.News(emit=emit, settled=lambda uuid: len(attempts) > 1, stands=lambda uuid: True)
+    teller.start()
+    teller.tell("u", news.STOPPED)
+    assert done.wait(5)
+    teller.stop()
+    assert "Could not tell Nova that server u has stopped" in caplog.text
