@@ -13,7 +13,7 @@ from pathlib import Path
 
 from novadocker import files
 from novadocker.errors import NovaDockerError
-from novadocker.host import access, cgroups, clients, render, state, uplink
+from novadocker.host import access, cgroups, clients, plan, render, state, uplink
 from novadocker.host.bootstrap import agents, computes, content, databases, identity, schemas, storage, switch
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud, ConfigFile, Folder
@@ -31,6 +31,7 @@ class Applier:
     def __init__(self, cloud: Cloud, *, group: Path, supervisor: supervisord.Supervisor) -> None:
         self._cloud = cloud
         self._group = group
+        self._supervisor = supervisor
         self._services = registry.services(cloud)
         self._scripts = {
             name: render.start_script(cloud, service, group=str(group / name))
@@ -46,6 +47,12 @@ class Applier:
         :raises NovaDockerError: what kept the first failed step from its end.
         """
         return carry_out(self.steps(), listener=listener)
+
+    def foresee(self) -> list[plan.Change]:
+        """Say which files and services `bring_up` would change; changes nothing."""
+        processes = self._supervisor.processes() if self._supervisor.alive() else {}
+        running = {name for name, process in processes.items() if process.running}
+        return plan.changes(self._cloud, self._services, group=self._group, running=running)
 
     def steps(self) -> list[Step]:
         """All there is to do, each step with those it needs."""

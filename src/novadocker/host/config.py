@@ -30,6 +30,10 @@ class HostConfig:
     """One cloud on this machine: its name, its folders, its networks.
 
     `root` holds all that lasts, `run_dir` all that a reboot may lose.
+
+    :ivar ports: what each server listens on, or, before `up` has decided, what it listens on usually.
+    :ivar wanted_ports: those the user named.
+    :ivar options: options of upstream programs, by rendered file (as `nova/nova.conf`), section and name.
     """
 
     name: str = DEFAULT_NAME
@@ -42,6 +46,8 @@ class HostConfig:
     integration_bridge: str = "ndk-int"
     external_bridge: str = "ndk-ex"
     ports: dict[str, int] = field(default_factory=lambda: dict(USUAL_PORTS))
+    wanted_ports: dict[str, int] = field(default_factory=dict)
+    options: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
 
     @property
     def external_gateway(self) -> str:
@@ -59,6 +65,13 @@ def check(config: HostConfig) -> None:
 
     :raises NovaDockerError: with one line per problem in its facts.
     """
+    found = problems(config)
+    if found:
+        raise NovaDockerError("The configuration cannot work.", facts="\n".join(found))
+
+
+def problems(config: HostConfig) -> list[str]:
+    """Return what cannot work, each problem as `field: what is wanted; what was got`."""
     problems = []
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", config.name):
         problems.append(
@@ -82,6 +95,13 @@ def check(config: HostConfig) -> None:
         problems.append(
             f"run_dir: at most 40 characters, for the sockets in it; got {len(str(config.run_dir))}"
         )
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", config.region):
+        problems.append(f"region: letters, digits, hyphens and underscores; got {config.region!r}")
+    shared: dict[int, str] = {}
+    for name, port in {**config.ports, **config.wanted_ports}.items():
+        if port in shared:
+            problems.append(f"ports.{name}: another than that of {shared[port]}; got {port}")
+        shared[port] = name
     networks = []
     for label, cidr in (("external_cidr", config.external_cidr), ("private_cidr", config.private_cidr)):
         try:
@@ -104,5 +124,4 @@ def check(config: HostConfig) -> None:
             problems.append(f"{label}: an interface's name, at most 15 characters; got {bridge!r}")
     if config.external_bridge == config.integration_bridge:
         problems.append(f"external_bridge: another than integration_bridge; got {config.external_bridge}")
-    if problems:
-        raise NovaDockerError("The configuration cannot work.", facts="\n".join(problems))
+    return problems

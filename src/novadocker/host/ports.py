@@ -7,12 +7,22 @@ import socket
 from novadocker.errors import NovaDockerError
 
 
-def choose(usual: dict[str, int], *, remembered: dict[str, int]) -> dict[str, int]:
-    """Keep what is remembered; for the rest the usual port, or the next free one that is nobody else's.
+def choose(
+    usual: dict[str, int], *, remembered: dict[str, int], wanted: dict[str, int] | None = None
+) -> dict[str, int]:
+    """Take what is wanted, keep what is remembered; else take the usual port, or the next free one.
 
-    :raises NovaDockerError: if there is none.
+    :param wanted: ports the user named: these and no others.
+    :raises NovaDockerError: if there is none, or a wanted one is taken.
     """
     chosen = {name: remembered[name] for name in usual if name in remembered}
+    for name, port in (wanted or {}).items():
+        if chosen.get(name) != port and not _free(port):
+            raise NovaDockerError(
+                f"Port {port} for {name} is taken by another program.",
+                hint=f"Name another under [ports]; `ss -ltnp 'sport = {port}'` shows whose it is.",
+            )
+        chosen[name] = port
     for name, port in usual.items():
         if name in chosen:
             continue

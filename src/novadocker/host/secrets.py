@@ -46,6 +46,11 @@ def load_or_make(path: Path) -> Secrets:
     return Secrets({name: Secret(value) for name, value in values.items()})
 
 
+def blank() -> Secrets:
+    """Return passwords that are none, for a look at what would be written."""
+    return Secrets({name: Secret("***") for name in NAMES})
+
+
 def load(path: Path) -> Secrets:
     """Read the passwords from `path`; nothing is made or changed.
 

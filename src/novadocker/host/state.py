@@ -121,12 +121,14 @@ class Memory:
     :ivar clients_file: the clouds.yaml that holds our entries.
     :ivar kvm: whether KVM was found to work.
     :ivar missing_before: those of `TOUCHED` that were not there before the first `up`.
+    :ivar fixed: what of the configuration no later `up` may change: databases and bridges hold it.
     :ivar forwarding_before: value of net.ipv4.ip_forward that `down` puts back.
     """
 
     hostname: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     capacity: dict[str, Any] = field(default_factory=dict)
+    fixed: dict[str, str] = field(default_factory=dict)
     forwarding_before: str = ""
     kvm: bool | None = None
     clients_file: str = ""

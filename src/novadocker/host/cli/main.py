@@ -10,6 +10,7 @@ import click
 
 from novadocker import __version__
 from novadocker.errors import NovaDockerError
+from novadocker.host import config_file
 from novadocker.host.cli import bench, down, env, progress, status, up
 from novadocker.host.config import DEFAULT_NAME, HostConfig
 
@@ -28,12 +29,23 @@ _EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not 
     help="What lasts. [/var/lib/NAME]",
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="What a reboot may lose. [/run/NAME]")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar="NOVA_DOCKER_CONFIG",
+    help="A TOML file that changes defaults. [/etc/nova-docker/NAME.toml if there is one]",
+)
 @click.pass_context
-def cli(context: click.Context, name: str, root: Path | None, run_dir: Path | None) -> None:
+def cli(
+    context: click.Context, name: str, root: Path | None, run_dir: Path | None, file: Path | None
+) -> None:
     """Turn this machine into an OpenStack cloud that runs containers and VMs side by side."""
-    context.obj = HostConfig(
+    usual = HostConfig(
         name=name, root=root or Path("/var/lib") / name, run_dir=run_dir or Path("/run") / name
     )
+    file = file or next((place for place in [config_file.place(name)] if place.is_file()), None)
+    context.obj = config_file.read(file, onto=usual) if file else usual
 
 
 cli.add_command(up.up)

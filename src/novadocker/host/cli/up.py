@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`nova-docker up`."""
 
+import json
 import os
 
 import click
 
 from novadocker.errors import NovaDockerError
-from novadocker.host import apply, cgroups, cloud, lock
+from novadocker.host import apply, cgroups, cloud, lock, plan
 from novadocker.host.cli import progress
 from novadocker.host.config import HostConfig, check
 
@@ -17,8 +18,10 @@ from novadocker.host.config import HostConfig, check
     short_help="Bring the cloud up.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the steps that had nothing to do, too.")
+@click.option("--dry-run", is_flag=True, help="Only show which files and services would change, and why.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: the same as JSON.")
 @click.pass_obj
-def up(config: HostConfig, verbose: bool) -> None:
+def up(config: HostConfig, verbose: bool, dry_run: bool, as_json: bool) -> None:
     """Bring the cloud up, or put right what is not well.
 
     Run it as often as you like: it looks at every service and changes only what is not as it should be.
@@ -28,6 +31,9 @@ def up(config: HostConfig, verbose: bool) -> None:
             "This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo."
         )
     check(config)
+    if dry_run:
+        _show(apply.of(cloud.foresee(config)).foresee(), as_json=as_json)
+        return
     shown = progress.Progress(verbose=verbose)
     try:
         with lock.held(config.root):
@@ -44,3 +50,14 @@ def up(config: HostConfig, verbose: bool) -> None:
             f"({shown.elapsed:.1f} s).",
             err=True,
         )
+
+
+def _show(changes: list[plan.Change], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([change.to_dict() for change in changes], indent=1))
+        return
+    for change in changes:
+        click.echo(f"{change.what} {change.kind} {change.name}")
+        for line in change.why:
+            click.echo(f"    {line}")
+    click.echo(f"{len(changes)} changes; nothing was done." if changes else "Nothing would change.", err=True)

@@ -19,6 +19,11 @@ def ini(sections: Sections) -> str:
     return "".join(parts)
 
 
+def added(sections: Sections) -> str:
+    """Render options to stand after those of `ini`: both MariaDB and oslo.config heed the last of a name."""
+    return "\n# Added by the configuration.\n" + ini(sections).removeprefix(HEADER)
+
+
 def _text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()

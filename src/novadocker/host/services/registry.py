@@ -3,10 +3,13 @@
 """All services of the cloud, by name, in the order in which they appear to people."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from novadocker.errors import NovaDockerError
 from novadocker.host.services import (
     docker,
     glance,
+    ini,
     keystone,
     libvirt,
     mariadb,
@@ -17,7 +20,7 @@ from novadocker.host.services import (
     placement,
     rabbitmq,
 )
-from novadocker.host.services.model import Cloud, Service
+from novadocker.host.services.model import Cloud, ConfigFile, Service
 
 ALL: tuple[Callable[[Cloud], Service], ...] = (
     mariadb.mariadb,
@@ -49,6 +52,33 @@ ALL: tuple[Callable[[Cloud], Service], ...] = (
 
 
 def services(cloud: Cloud) -> dict[str, Service]:
-    """Declare every service of `cloud`."""
+    """Declare every service of `cloud`, with the options its user added to their files.
+
+    :raises NovaDockerError: if options are for a file that no service has.
+    """
     declared = [declare(cloud) for declare in ALL]
-    return {service.name: service for service in declared}
+    ours = {_name(cloud, file) for service in declared for file in service.files} - {None}
+    unknown = sorted(set(cloud.config.options) - ours)
+    if unknown:
+        raise NovaDockerError(
+            f"There is no file {', '.join(unknown)} to which options could be added.",
+            facts="There are " + ", ".join(sorted(name for name in ours if name)) + ".",
+            hint="Correct [options] in the configuration.",
+        )
+    return {service.name: _with_options(cloud, service) for service in declared}
+
+
+def _with_options(cloud: Cloud, service: Service) -> Service:
+    return replace(service, files=tuple(_with_added(cloud, file) for file in service.files))
+
+
+def _with_added(cloud: Cloud, file: ConfigFile) -> ConfigFile:
+    added = cloud.config.options.get(_name(cloud, file) or "")
+    return replace(file, content=file.content + ini.added(added)) if added else file
+
+
+def _name(cloud: Cloud, file: ConfigFile) -> str | None:
+    """The name by which a user adds options to a file; None for one that is not of sections of options."""
+    if file.path.suffix not in (".conf", ".cnf") or not file.content.startswith(ini.HEADER):
+        return None
+    return str(file.path.relative_to(cloud.layout.etc))
