@@ -42,7 +42,7 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     else:
         lines += enter
     lines += service.prepare
-    environment = {"PATH": _BASE_PATH, "LC_ALL": "C.UTF-8", **_FRUGAL, **service.environment}
+    environment = {"PATH": _BASE_PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", **_FRUGAL, **service.environment}
     lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     command = shlex.join(service.command)
     if service.user:
