@@ -166,7 +166,15 @@ class Plugging(Protocol):
     def unplug(self, instance: Any, vif: Mapping[str, Any]) -> None: ...
 
 
-class Fetch(Protocol):
-    """Download an image's data to a file, checking its signature where certificates are given."""
+class Spool(Protocol):
+    """Where an image's data goes while it is fetched."""
 
-    def __call__(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None: ...
+    def write(self, chunk: bytes, /) -> int: ...
+
+    def truncate(self, size: int, /) -> int: ...
+
+
+class Fetch(Protocol):
+    """Download an image's data, checking its signature where certificates are given or Nova is told to."""
+
+    def __call__(self, context: Any, image_id: str, data: Spool, *, trusted_certs: Any) -> None: ...

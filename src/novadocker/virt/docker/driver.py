@@ -31,7 +31,7 @@ from novadocker.virt.docker import (
     resources,
 )
 from novadocker.virt.docker.containers import Containers
-from novadocker.virt.docker.doors import Engine, Netlink, NetworkService, Plugging, SwitchDB
+from novadocker.virt.docker.doors import Engine, Netlink, NetworkService, Plugging, Spool, SwitchDB
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.events import Watcher
@@ -463,8 +463,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         return self._known_facts
 
 
-def _fetch(context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None:
-    glance.API().download(context, image_id, dest_path=path, trusted_certs=trusted_certs)
+def _fetch(context: Any, image_id: str, data: Spool, *, trusted_certs: Any) -> None:
+    glance.API().download(context, image_id, data=data, trusted_certs=trusted_certs)
 
 
 def _event_failed(event_name: str, instance: Any) -> bool:

@@ -12,7 +12,7 @@ from oslo_log import log as logging
 
 from novadocker.virt.docker import archive, names, pause
 from novadocker.virt.docker.doors import Engine, Fetch
-from novadocker.virt.docker.errors import ImageRejected
+from novadocker.virt.docker.errors import EngineError, EngineUnreachable, ImageRejected
 from novadocker.virt.docker.facts import EngineFacts, Image
 
 LOG = logging.getLogger(__name__)
@@ -66,13 +66,37 @@ class Images:
     def _load(self, context: Any, image_id: str, *, tag: str, disk_limit: int, trusted_certs: Any) -> Image:
         self._spool.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._spool, prefix="image-") as spooled:
-            self._fetch(context, image_id, spooled.name, trusted_certs=trusted_certs)
+            self._fetch(context, image_id, _Bounded(spooled, limit=disk_limit), trusted_certs=trusted_certs)
+            spooled.flush()
             inspected = archive.inspect(
                 Path(spooled.name), architecture=self._facts().image_architecture, disk_limit=disk_limit
             )
-            self._engine.load(archive.rewritten(inspected, tag=tag))
+            try:
+                self._engine.load(archive.rewritten(inspected, tag=tag))
+            except EngineUnreachable:
+                raise
+            except EngineError as error:
+                raise ImageRejected("The Docker daemon refused it:", facts=error.facts) from error
         image = self._engine.image(tag)
         if image is None:
             raise ImageRejected("The Docker daemon took it without an error but does not know it.", facts=tag)
         LOG.info("Loaded image %(id)s as %(image)s", {"id": image_id, "image": image.id})
         return image
+
+
+class _Bounded:
+    """A file that takes no more than an image may have: Glance may send more than it said, or for ever."""
+
+    def __init__(self, file: Any, *, limit: int) -> None:
+        self._file = file
+        self._limit = limit
+        self._written = 0
+
+    def write(self, chunk: bytes) -> int:
+        self._written += len(chunk)
+        if self._written > self._limit + archive.OVERHEAD:
+            raise archive.too_large(self._limit)
+        return int(self._file.write(chunk))
+
+    def truncate(self, size: int) -> int:
+        return int(self._file.truncate(size))

@@ -57,9 +57,9 @@ class Machine:
         os_vif.initialize(reset=True)
         return Bench(self)
 
-    def fetch(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None:
+    def fetch(self, context: Any, image_id: str, data: Any, *, trusted_certs: Any) -> None:
         self.fetched.append(image_id)
-        Path(path).write_bytes(self.archives[image_id])
+        data.write(self.archives[image_id])
 
     def server(self, command: list[str], **more: Any) -> Any:
         """Return a server whose image, in a make-believe Glance, is busybox running `command`."""

@@ -50,17 +50,18 @@ class Bench:
 
     def server(self, command: list[str] | None = None, **more: Any) -> Any:
         instance = nova_objects.server(**more)
-        configuration = docker_archive.config([b"layer"], command=["runs"] if command is None else command)
-        self.archives[instance.image_ref] = docker_archive.save([b"layer"], configuration=configuration)
+        layer = docker_archive.tar({"etc/motd": b"hello"})
+        configuration = docker_archive.config([layer], command=["runs"] if command is None else command)
+        self.archives[instance.image_ref] = docker_archive.save([layer], configuration=configuration)
         return instance
 
     def hears(self, uuid: str, transition: int) -> bool:
         with self.telling:
             return self.telling.wait_for(lambda: (uuid, transition) in self.told, 5)
 
-    def _fetch(self, context: Any, image_id: str, path: str, *, trusted_certs: Any) -> None:
+    def _fetch(self, context: Any, image_id: str, data: Any, *, trusted_certs: Any) -> None:
         self.fetched.append((image_id, trusted_certs))
-        Path(path).write_bytes(self.archives[image_id])
+        data.write(self.archives[image_id])
 
     def _hear(self, event: Any) -> None:
         with self.telling:
