@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from novadocker.virt.docker.doors import Chassis, HostDevice, InterfaceConfig, SwitchPort
+from novadocker.virt.docker.doors import Chassis, DhcpPort, HostDevice, InterfaceConfig, SwitchPort
 from novadocker.virt.docker.errors import LinkError, PortNotReady, ServiceError, SwitchUnreachable
 
 
@@ -19,6 +19,7 @@ class FakeNetlink:
         self.devices: dict[str, HostDevice] = {}
         self.peers: dict[str, str] = {}
         self.namespaces: dict[int, dict[str, InterfaceConfig]] = {}
+        self.ends: dict[str, str] = {}
         self.bridges: dict[str, str] = {}
         self.steps: list[str] = []
 
@@ -34,6 +35,8 @@ class FakeNetlink:
 
     def delete(self, name: str) -> None:
         self.devices.pop(name, None)
+        for inside in self.namespaces.values():  # a pair goes with either end
+            inside.pop(self.ends.pop(name, ""), None)
         self.peers = {peer: host for peer, host in self.peers.items() if host != name}
         self.steps.append(f"delete {name}")
 
@@ -48,7 +51,13 @@ class FakeNetlink:
         host = self.peers.pop(peer)
         self.devices[host] = replace(self.devices[host], peer_here=False)
         self.namespaces.setdefault(pid, {})[config.name] = config
+        self.ends[host] = config.name
         self.steps.append(f"bring in {config.name}")
+
+    def adjust(self, *, pid: int, config: InterfaceConfig) -> None:
+        if config.name not in self.namespaces.get(pid, {}):
+            raise LinkError(f"Could not configure {config.name} in the namespace of process {pid}.")
+        self.namespaces[pid][config.name] = config
 
     def inside(self, *, pid: int) -> dict[str, str]:
         return {name: config.mac for name, config in self.namespaces.get(pid, {}).items()}
@@ -147,13 +156,18 @@ class FakePlugging:
 class FakeService:
     """Neutron's answers."""
 
-    def __init__(self, *, metadata: tuple[str, ...] = (), agents: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, *, metadata: tuple[str, ...] = (), domain: str = "", agents: list[dict[str, Any]] | None = None
+    ) -> None:
         self.metadata = metadata
+        self.domain = domain
         self.known_agents = agents if agents is not None else []
         self.fails = False
 
-    def metadata_addresses(self, context: Any, network_id: str) -> tuple[str, ...]:
-        return self.metadata
+    def dhcp(self, context: Any, network_id: str) -> DhcpPort:
+        if self.fails:
+            raise ServiceError("Neutron does not tell the network's DHCP ports.")
+        return DhcpPort(addresses=self.metadata, domain=self.domain)
 
     def agents(self, context: Any, host: str) -> list[dict[str, Any]]:
         if self.fails:

@@ -41,6 +41,8 @@ def server(**changes: Any) -> objects.Instance:
         "system_metadata": {},
         "metadata": {},
         "host": "host-docker",
+        "task_state": None,
+        "info_cache": None,
     }
     return objects.Instance(CONTEXT, **{**known, **changes})
 
@@ -93,6 +95,11 @@ def port(
         "delegate_create": True,
     }
     return model.VIF(**{**known, **more})
+
+
+def cached(instance: objects.Instance, *ports: model.VIF) -> None:
+    """Write the ports Nova knows of into a server's record."""
+    instance.info_cache = objects.InstanceInfoCache(network_info=model.NetworkInfo(ports))
 
 
 class VirtAPI:

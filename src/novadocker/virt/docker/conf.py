@@ -83,6 +83,7 @@ class Settings:
     binding_host: str
     network_backend: str
     port_ready_timeout: int
+    plugging_is_fatal: bool
     cgroup_parent: str
     pids_limit: int
     api_timeout: int
@@ -101,6 +102,7 @@ def settings(conf: Any) -> Settings:
         binding_host=conf.docker.binding_host or conf.host,
         network_backend=conf.docker.network_backend,
         port_ready_timeout=conf.docker.port_ready_timeout,
+        plugging_is_fatal=conf.vif_plugging_is_fatal,
         cgroup_parent=conf.docker.cgroup_parent,
         pids_limit=conf.docker.pids_limit,
         api_timeout=conf.docker.api_timeout,

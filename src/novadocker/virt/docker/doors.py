@@ -107,6 +107,8 @@ class Netlink(Protocol):
 
     def bring_in(self, peer: str, *, pid: int, config: InterfaceConfig) -> None: ...
 
+    def adjust(self, *, pid: int, config: InterfaceConfig) -> None: ...
+
     def inside(self, *, pid: int) -> dict[str, str]: ...
 
 
@@ -150,10 +152,18 @@ class SwitchDB(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class DhcpPort:
+    """A network's DHCP ports: their addresses, and the domain of names there (empty: it has none)."""
+
+    addresses: tuple[str, ...] = ()
+    domain: str = ""
+
+
 class NetworkService(Protocol):
     """The network service, as far as Nova did not ask already."""
 
-    def metadata_addresses(self, context: Any, network_id: str) -> tuple[str, ...]: ...
+    def dhcp(self, context: Any, network_id: str) -> DhcpPort: ...
 
     def agents(self, context: Any, host: str) -> list[dict[str, Any]]: ...
 

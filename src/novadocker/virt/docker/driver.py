@@ -22,12 +22,14 @@ from oslo_log import log as logging
 from novadocker.virt.docker import (
     binding,
     capabilities,
+    changes,
     conf,
     console,
     facts,
     faults,
     names,
     power,
+    refusal,
     resources,
 )
 from novadocker.virt.docker.containers import Containers
@@ -36,11 +38,13 @@ from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.images import Images
+from novadocker.virt.docker.interfaces import Interfaces
 from novadocker.virt.docker.netns import KernelNetlink
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.neutron import Neutron
 from novadocker.virt.docker.ovsdb import IdlSwitchDB
 from novadocker.virt.docker.plugging import OsVif
+from novadocker.virt.docker.ports import Ports
 from novadocker.virt.docker.servers import Servers
 
 CONF = nova.conf.CONF
@@ -85,19 +89,29 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             facts=self._facts,
             spool=self._settings.instances_path / "_images",
         )
+        self._service = service or Neutron(functools.partial(nova_neutron.get_client, admin=True))
+        interfaces = Interfaces(netlink=self._netlink, service=self._service)
         self._network = Network(
             netlink=self._netlink,
+            interfaces=interfaces,
             switch=self._switch,
             plugging=plugging,
-            service=service or Neutron(functools.partial(nova_neutron.get_client, admin=True)),
             owner=host,
             wait_for_mark=self._settings.network_backend == "ovn",
+            must_be_ready=self._settings.plugging_is_fatal,
             ready_timeout=self._settings.port_ready_timeout,
+        )
+        self._ports = Ports(
+            containers=self._containers,
+            network=self._network,
+            interfaces=interfaces,
+            instances_path=self._settings.instances_path,
         )
         self._servers = Servers(
             containers=self._containers,
             images=self._images,
             network=self._network,
+            ports=self._ports,
             settings=self._settings,
             facts=self._facts,
             disk_limit=lambda: self._disk_limit,
@@ -120,6 +134,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 binding.redirect(
                     network_api, nova_host=self._settings.host, binding_host=self._settings.binding_host
                 )
+                changes.listen(network_api, changed=self._ports_changed)
             LOG.info(
                 "Docker %(version)s (API %(api)s), storage %(storage)s, cgroups %(driver)s v%(cgroup)s",
                 {"version": found.version, "api": found.api_version, "storage": found.storage_driver,
@@ -259,7 +274,14 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         accel_info: Any = None,
     ) -> None:
         """Make a server: its network first, then its process."""
-        refused = functools.partial(self._network.explain_refusal, context, host=self._settings.binding_host)
+        refused = functools.partial(
+            refusal.explain,
+            context,
+            switch=self._switch,
+            service=self._service,
+            host=self._settings.binding_host,
+            ovn=self._settings.network_backend == "ovn",
+        )
         image_id = getattr(image_meta, "id", None) or instance.image_ref
         with (
             faults.building(instance, image_id, refused=refused),
@@ -396,12 +418,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's ports where they are not; those in use are not disturbed."""
         with faults.translated(faults.plug_failed):
-            pid = self._containers.sandbox_pid(instance.uuid)
-            if pid is None:
-                self._network.plug(instance, network_info or ())
-            else:
-                context = nova_context.get_admin_context()
-                self._network.connect(context, instance, network_info or (), pid=pid, events=None)
+            self._ports.plug(nova_context.get_admin_context(), instance, network_info or ())
 
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
         """Unplug a server's ports."""
@@ -411,16 +428,16 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
         """Give a server one more port, at once if it has a network namespace, else with its next start."""
         with faults.translated(faults.failed):
-            pid = self._containers.sandbox_pid(instance.uuid)
-            if pid is None:
-                self._network.plug(instance, [vif])
-            else:
-                self._network.attach(context, instance, vif, pid=pid)
+            self._ports.attach(context, instance, vif)
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Take a port away from a server; one that is gone already is fine."""
         with faults.translated(faults.failed):
-            self._network.disconnect(instance, [vif])
+            self._ports.detach(context, instance, vif)
+
+    def inject_network_info(self, instance: Any, nw_info: Any) -> None:
+        """Follow a fixed IP added to or removed from a server through Nova."""
+        self._ports.follow(nova_context.get_admin_context(), instance, nw_info)
 
     # -- the steps ---------------------------------------------------------------------------------
 
@@ -435,7 +452,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 ):
                     yield
             except exception.InstanceEventTimeout as error:
-                if CONF.vif_plugging_is_fatal:
+                if self._settings.plugging_is_fatal:
                     raise PortNotReady(
                         f"Neutron did not report the server's ports as working within "
                         f"{self._settings.port_ready_timeout} s.",
@@ -456,6 +473,11 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     def _lost(self, instance: Any) -> bool:
         """Say whether a server of ours has no container: others, with the same folder, have their own."""
         return instance.host == self._settings.host and self._servers.lost(instance.uuid)
+
+    def _ports_changed(self, context: Any, instance: Any, network_info: Any) -> None:
+        """Follow what Neutron says of a server's ports, unless somebody works on it, who does that too."""
+        if instance.host == self._settings.host and instance.task_state is None:
+            self._ports.follow(context, instance, network_info)
 
     def _facts(self) -> facts.EngineFacts:
         if self._known_facts is None:

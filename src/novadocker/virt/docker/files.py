@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's files on the host: what is mounted into its container."""
 
-from collections.abc import Iterable
 from pathlib import Path
-
-from novadocker.virt.docker import vif
-from novadocker.virt.docker.vif import VifPlan
 
 _MOUNTED = ("resolv.conf", "hosts", "hostname")
 
@@ -25,9 +21,8 @@ def prepare(place: Path) -> None:
         file.chmod(0o644)
 
 
-def write_network(place: Path, plans: Iterable[VifPlan], *, hostname: str) -> None:
-    """Write who answers names; in place, because a mount holds on to the file and not to its name."""
-    plans = list(plans)
-    (place / "resolv.conf").write_text(vif.resolv_conf(plans))
-    (place / "hosts").write_text(vif.hosts(plans, hostname=hostname))
+def write_names(place: Path, *, hostname: str, hosts: str, resolv_conf: str) -> None:
+    """Write what a server knows of names; in place: a mount holds on to the file and not to its name."""
+    (place / "resolv.conf").write_text(resolv_conf)
+    (place / "hosts").write_text(hosts)
     (place / "hostname").write_text(f"{hostname}\n")

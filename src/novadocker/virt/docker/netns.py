@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The only speaker of netlink: veth pairs on the host, and interfaces inside a server's network namespace.
+"""The only speaker of netlink, with `addressing`: veth pairs on the host, and what goes into a namespace.
 
 What needs privileges is a function of plain values under the privilege context; the class gives it types.
 """
@@ -13,13 +13,12 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pyroute2 import IPRoute, NetlinkError
 from pyroute2 import netns as kernel_netns
 
-from novadocker.virt.docker import privsep
+from novadocker.virt.docker import addressing, privsep
 from novadocker.virt.docker.doors import HostDevice, InterfaceConfig
 from novadocker.virt.docker.errors import LinkError
 
@@ -27,8 +26,6 @@ T = TypeVar("T")
 
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
-_IFA_F_NODAD = 0x02
-_RTNH_F_ONLINK = 4
 
 
 class KernelNetlink:
@@ -55,6 +52,10 @@ class KernelNetlink:
         """Move a device into a namespace, where it gets its name, addresses and routes, and is up."""
         _bring_in(peer, pid, asdict(config))
 
+    def adjust(self, *, pid: int, config: InterfaceConfig) -> None:
+        """Give an interface inside a namespace other addresses, routes and MTU; what is right stays."""
+        _adjust(pid, asdict(config))
+
     def inside(self, *, pid: int) -> dict[str, str]:
         """Return the interfaces in a namespace but lo: their MAC addresses by name."""
         return dict(_inside(pid))
@@ -66,7 +67,7 @@ def _add_pair(host_device: str, peer: str, mtu: int, alias: str) -> None:
         ip.link("add", ifname=host_device, kind="veth", peer={"ifname": peer, "mtu": mtu}, mtu=mtu)
         index = ip.link_lookup(ifname=host_device)[0]
         # The host must have no address on a tenant's network, nor ask there whether it may have one.
-        _sysctl(f"ipv6/conf/{host_device}/disable_ipv6", "1")
+        addressing.sysctl(f"ipv6/conf/{host_device}/disable_ipv6", "1")
         ip.link("set", index=index, ifalias=alias, state="up")
 
 
@@ -117,6 +118,12 @@ def _bring_in(peer: str, pid: int, config: dict[str, Any]) -> None:
 
 
 @privsep.privileged
+def _adjust(pid: int, config: dict[str, Any]) -> None:
+    with _explained(f"configure {config['name']} in the namespace of process {pid}"):
+        _in_namespace(pid, lambda: addressing.settle(config))
+
+
+@privsep.privileged
 def _inside(pid: int) -> list[tuple[str, str]]:
     def look() -> list[tuple[str, str]]:
         with IPRoute() as ip:
@@ -134,39 +141,10 @@ def _configure(peer: str, config: dict[str, Any]) -> None:
     name = config["name"]
     with IPRoute() as ip:
         ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
-        index = ip.link_lookup(ifname=peer)[0]
-        ip.link("set", index=index, ifname=name, address=config["mac"], mtu=config["mtu"])
-        # Docker turns IPv6 off in a namespace it gave no IPv6 network. Everything is static, so no
-        # router advertisement may add a second address or default route.
-        if any(":" in address for address in config["addresses"]):
-            _sysctl(f"ipv6/conf/{name}/disable_ipv6", "0")
-            _sysctl(f"ipv6/conf/{name}/accept_ra", "0")
-            _sysctl(f"ipv6/conf/{name}/autoconf", "0")
-        ip.link("set", index=index, state="up")
-        for address in config["addresses"]:
-            host, _, length = address.partition("/")
-            # Neutron sees to it that an address is unique; the kernel's own check would delay it by a second.
-            flags = {"flags": _IFA_F_NODAD} if ":" in host else {}
-            ip.addr("replace", index=index, address=host, prefixlen=int(length), **flags)
-        # First what is on the link, since next hops of the others may lie there.
-        for destination, hop, metric in sorted(config["routes"], key=lambda route: bool(route[1])):
-            _route(ip, index, destination, hop, metric)
+        ip.link("set", index=ip.link_lookup(ifname=peer)[0], ifname=name, address=config["mac"])
+    addressing.settle(config)
     if config["checksum_in_software"]:
         _transmit_checksum_off(name)
-
-
-def _route(ip: IPRoute, index: int, destination: str, hop: str, metric: int) -> None:
-    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
-    target: dict[str, Any] = {"dst": destination, "oif": index, "family": family}
-    if destination in {"0.0.0.0/0", "::/0"}:
-        target["dst"] = "default"
-    if metric:
-        target["priority"] = metric
-    if not hop:
-        ip.route("replace", scope=253 if family == socket.AF_INET else 0, **target)
-        return
-    # On-link, because Neutron allows a gateway outside of its subnet.
-    ip.route("replace", gateway=hop, flags=_RTNH_F_ONLINK, **target)
 
 
 def _transmit_checksum_off(name: str) -> None:
@@ -199,12 +177,6 @@ def _in_namespace(pid: int, work: Callable[[], T]) -> T:
     if problem:
         raise problem[0]
     return result[0]
-
-
-def _sysctl(key: str, value: str) -> None:
-    path = Path("/proc/sys/net") / key
-    if path.exists():  # a kernel without IPv6 has nothing to turn off
-        path.write_text(value)
 
 
 class _explained:

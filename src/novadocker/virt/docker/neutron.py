@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver asks Neutron itself: where the metadata service is, and who serves a host."""
+"""What the driver asks Neutron itself: a network's DHCP port, and who serves a host."""
 
 import threading
 import time
@@ -11,6 +11,7 @@ from keystoneauth1.exceptions import ClientException
 from neutronclient.common.exceptions import NeutronClientException
 from nova.exception import NovaException
 
+from novadocker.virt.docker.doors import DhcpPort
 from novadocker.virt.docker.errors import ServiceError
 
 # A burst of servers on one network asks once; a changed port is seen by the next server.
@@ -23,32 +24,36 @@ class Neutron:
     def __init__(self, client: Callable[[Any], Any]) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._known: dict[str, tuple[float, DhcpPort]] = {}
 
-    def metadata_addresses(self, context: Any, network_id: str) -> tuple[str, ...]:
-        """Return the addresses of the network's DHCP ports, where the metadata service answers.
+    def dhcp(self, context: Any, network_id: str) -> DhcpPort:
+        """Return where the metadata service answers on a network, and the domain of the names on it.
 
         With OVN that port's owner is network:distributed; Nova knows only network:dhcp
         (nova/network/neutron.py, _get_subnets_from_port).
         """
         now = time.monotonic()
         with self._lock:
-            asked, addresses = self._known.get(network_id, (-_REMEMBER, ()))
+            asked, found = self._known.get(network_id, (-_REMEMBER, DhcpPort()))
         if now - asked < _REMEMBER:
-            return addresses
+            return found
         ports = self._ask(
             "the network's DHCP ports",
             context,
             "list_ports",
             network_id=network_id,
             device_owner=["network:distributed", "network:dhcp"],
-            fields=["fixed_ips"],
+            fields=["fixed_ips", "dns_assignment"],
         )["ports"]
-        addresses = tuple(ip["ip_address"] for port in ports for ip in port["fixed_ips"])
+        names = [one["fqdn"] for port in ports for one in port.get("dns_assignment") or ()]
+        found = DhcpPort(
+            addresses=tuple(ip["ip_address"] for port in ports for ip in port["fixed_ips"]),
+            domain=next((name.partition(".")[2].strip(".") for name in names), ""),
+        )
         with self._lock:
             self._known = {k: v for k, v in self._known.items() if now - v[0] < _REMEMBER}
-            self._known[network_id] = (now, addresses)
-        return addresses
+            self._known[network_id] = (now, found)
+        return found
 
     def agents(self, context: Any, host: str) -> list[dict[str, Any]]:
         """Return the agents Neutron knows on a host."""

@@ -12,13 +12,14 @@ from oslo_log import log as logging
 from oslo_utils.uuidutils import is_uuid_like
 
 from novadocker import extra_specs
-from novadocker.virt.docker import files, names, spec, vif
+from novadocker.virt.docker import files, spec
 from novadocker.virt.docker.conf import Settings
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.errors import ImageRejected
 from novadocker.virt.docker.facts import EngineFacts
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.network import EventWait, Network
+from novadocker.virt.docker.ports import Ports, hostname
 
 LOG = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Servers:
         containers: Containers,
         images: Images,
         network: Network,
+        ports: Ports,
         settings: Settings,
         facts: Callable[[], EngineFacts],
         disk_limit: Callable[[], bool],
@@ -42,6 +44,7 @@ class Servers:
         self._containers = containers
         self._images = images
         self._network = network
+        self._ports = ports
         self._settings = settings
         self._facts = facts
         self._disk_limit = disk_limit
@@ -63,7 +66,7 @@ class Servers:
         # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
         vifs = list(network_info or ())
         clock.phase("ports")
-        self._connect(context, instance, vifs, pid=pid, events=events)
+        self._ports.connect(context, instance, vifs, pid=pid, events=events)
         clock.phase("network")
         if start:
             self._containers.start(instance.uuid)
@@ -113,7 +116,7 @@ class Servers:
         """Start the process of a server that has its containers, its network first."""
         pid = self._containers.sandbox_restarted(instance.uuid)
         files.prepare(self.place(instance))
-        self._connect(context, instance, list(vifs), pid=pid, events=events)
+        self._ports.connect(context, instance, vifs, pid=pid, events=events)
         self._containers.start(instance.uuid)
 
     def remove(self, instance: Any, vifs: Iterable[Any], *, disconnect: bool, wipe: bool) -> None:
@@ -152,12 +155,6 @@ class Servers:
         """Say whether a server of this host has no container: somebody removed it behind our back."""
         return (self._settings.instances_path / uuid).is_dir() and self._containers.workload(uuid) is None
 
-    def _connect(
-        self, context: Any, instance: Any, vifs: list[Any], *, pid: int, events: EventWait | None
-    ) -> None:
-        files.write_network(self.place(instance), vif.plan(vifs), hostname=hostname(instance))
-        self._network.connect(context, instance, vifs, pid=pid, events=events)
-
 
 class _Phases:
     """How long the steps of a build took."""
@@ -173,8 +170,3 @@ class _Phases:
 
     def __str__(self) -> str:
         return ", ".join(self._told)
-
-
-def hostname(instance: Any) -> str:
-    """Return the hostname of a server, as its kernel and resolver accept it."""
-    return names.hostname(instance.hostname, fallback=f"server-{instance.uuid}")

@@ -4,7 +4,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Any
 
 from novadocker.virt.docker import names
@@ -14,7 +14,10 @@ METADATA = "169.254.169.254"
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A route: destination in CIDR form, the next hop, or none for a destination on the link."""
+    """A route: destination in CIDR form, the next hop, or none for a destination on the link.
+
+    A metric of 0 is the kernel's own: 0 for IPv4, 1024 for IPv6.
+    """
 
     destination: str
     gateway: str | None
@@ -29,7 +32,8 @@ class VifPlan:
     :param peer_device: the other end's name until it is inside the container, where it becomes
         `guest_device`.
     :param checksum_in_software: the bridge forwards packets in a process, which completes no checksums.
-    :param metadata_via: a DHCP port may lead to the metadata service: the network to look for it on.
+    :param dhcp: the network has a DHCP port, which answers for names and leads to the metadata service.
+    :param vnic_type: what Neutron calls the kind of the port; a container can use `normal` alone.
     """
 
     port_id: str
@@ -43,7 +47,8 @@ class VifPlan:
     routes: tuple[Route, ...]
     nameservers: tuple[str, ...]
     checksum_in_software: bool
-    metadata_via: str | None
+    dhcp: bool
+    vnic_type: str
     bound: bool
 
 
@@ -56,11 +61,14 @@ def one(vif: Mapping[str, Any], *, index: int) -> VifPlan:
     """Return the plan of one port as a server's interface number `index`."""
     network = vif["network"]
     subnets = network["subnets"]
-    addresses, routes, nameservers = [], [], []
+    addresses, nameservers = [], []
+    routes: dict[str, Route] = {}
     for subnet in subnets:
-        length = ip_network(subnet["cidr"]).prefixlen
+        length = _cidr(subnet).prefixlen
         addresses += [f"{ip['address']}/{length}" for ip in subnet["ips"]]
-        routes += _routes(subnet, metric=100 * index)
+        for route in _routes(subnet, index=index):
+            # One way to a destination: that of the port's first subnet.
+            routes.setdefault(route.destination, route)
         nameservers += [server["address"] for server in subnet["dns"]]
     return VifPlan(
         port_id=vif["id"],
@@ -71,10 +79,11 @@ def one(vif: Mapping[str, Any], *, index: int) -> VifPlan:
         peer_device=names.peer_device(vif["id"]),
         guest_device=names.guest_device(index),
         addresses=tuple(addresses),
-        routes=tuple(routes),
+        routes=tuple(routes.values()),
         nameservers=tuple(dict.fromkeys(nameservers)),
         checksum_in_software=(vif["details"] or {}).get("datapath_type") == "netdev",
-        metadata_via=_metadata_network(subnets, routes, network["id"]),
+        dhcp=any((subnet.get("meta") or {}).get("enable_dhcp") for subnet in subnets),
+        vnic_type=vif.get("vnic_type") or "normal",
         bound=vif["type"] not in {"unbound", "binding_failed", None},
     )
 
@@ -82,8 +91,11 @@ def one(vif: Mapping[str, Any], *, index: int) -> VifPlan:
 def metadata_route(plan: VifPlan, candidates: Iterable[str]) -> Route | None:
     """Return the route to the metadata service by the first candidate on one of the port's own subnets.
 
-    A DHCP client learns it as a classless route; a server whose addresses are set by us has to be told.
+    None where Neutron's own routes have one. A DHCP client learns it as a classless route; a server whose
+    addresses are set by us has to be told.
     """
+    if any(route.destination == f"{METADATA}/32" for route in plan.routes):
+        return None
     networks = [ip_interface(address).network for address in plan.addresses]
     for candidate in candidates:
         address = ip_interface(candidate).ip
@@ -92,39 +104,24 @@ def metadata_route(plan: VifPlan, candidates: Iterable[str]) -> Route | None:
     return None
 
 
-def resolv_conf(plans: Iterable[VifPlan], *, domain: str = "") -> str:
-    """Return the server's /etc/resolv.conf: the subnets' name servers (resolvers read three)."""
-    servers = list(dict.fromkeys(server for plan in plans for server in plan.nameservers))[:3]
-    lines = [f"search {domain}"] if domain else []
-    return "".join(f"{line}\n" for line in [*lines, *(f"nameserver {server}" for server in servers)])
-
-
-def hosts(plans: Iterable[VifPlan], *, hostname: str) -> str:
-    """Return the server's /etc/hosts."""
-    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
-    addresses = [address.partition("/")[0] for plan in plans for address in plan.addresses]
-    lines += [f"{address}\t{hostname}" for address in addresses or ["127.0.1.1"]]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _routes(subnet: Mapping[str, Any], *, metric: int) -> list[Route]:
+def _routes(subnet: Mapping[str, Any], *, index: int) -> list[Route]:
+    version = _cidr(subnet).version
+    metric = 100 * index
+    if version == 6 and metric:
+        metric += 1024  # or the first interface's, which is the kernel's own, would come last
     routes = []
     for given in subnet["routes"]:
         hop = (given["gateway"] or {}).get("address")
         on_link = hop in {None, "0.0.0.0", "::"}
-        routes.append(Route(destination=given["cidr"], gateway=None if on_link else hop))
+        routes.append(Route(destination=given["cidr"], gateway=None if on_link else hop, metric=metric))
     gateway = (subnet["gateway"] or {}).get("address")
-    default = "::/0" if ip_network(subnet["cidr"]).version == 6 else "0.0.0.0/0"
+    default = "::/0" if version == 6 else "0.0.0.0/0"
     # A default among the host routes stands in for the gateway, as for a DHCP client (RFC 3442).
     if gateway and default not in {route.destination for route in routes}:
         routes.append(Route(destination=default, gateway=gateway, metric=metric))
     return routes
 
 
-def _metadata_network(
-    subnets: Iterable[Mapping[str, Any]], routes: list[Route], network_id: str
-) -> str | None:
-    if f"{METADATA}/32" in {route.destination for route in routes}:
-        return None
-    dhcp = any((subnet.get("meta") or {}).get("enable_dhcp") for subnet in subnets)
-    return network_id if dhcp else None
+def _cidr(subnet: Mapping[str, Any]) -> IPv4Network | IPv6Network:
+    # Neutron keeps a subnet's CIDR as it was given, with bits of a host in it too.
+    return ip_network(subnet["cidr"], strict=False)

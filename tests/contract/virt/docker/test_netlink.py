@@ -5,6 +5,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,74 @@ def test_an_interface_comes_in(ground: tuple[Netlink, int]) -> None:
         netlink.bring_in("ndp0", pid=pid, config=CONFIG)
 
 
+def test_an_interface_is_adjusted(ground: tuple[Netlink, int]) -> None:
+    netlink, pid = ground
+    with pytest.raises(LinkError, match="eth0"):
+        netlink.adjust(pid=pid, config=CONFIG)
+    netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+    netlink.bring_in("ndp0", pid=pid, config=CONFIG)
+    netlink.adjust(pid=pid, config=CONFIG)
+    netlink.adjust(pid=pid, config=replace(CONFIG, addresses=("10.20.0.6/24",), routes=()))
+    assert netlink.inside(pid=pid) == {"eth0": CONFIG.mac}
+
+
+@pytest.mark.functional
+def test_the_kernel_takes_and_gives_but_leaves_what_is_not_ours() -> None:
+    daemons.require("unshare", "nsenter", "ip")
+    with daemons.network_namespace():
+        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        _await_namespace(server)
+
+        def run(*words: str) -> str:
+            command = ["nsenter", "-t", str(server.pid), "-n", "ip", *words]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+        try:
+            netlink = KernelNetlink()
+            netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+            # As Docker leaves it, and without an IPv6 address at first.
+            off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
+            subprocess.run(["nsenter", "-t", str(server.pid), "-n", "sh", "-c", off], check=True)
+            first = replace(
+                CONFIG,
+                addresses=("10.20.0.5/24", "10.20.0.6/24"),
+                routes=tuple(route for route in CONFIG.routes if route[0] != "::/0"),
+            )
+            netlink.bring_in("ndp0", pid=server.pid, config=first)
+            run("address", "add", "10.20.0.99/24", "dev", "eth0")
+            run("route", "add", "10.77.0.0/16", "via", "10.20.0.9")
+            before = run("-o", "address", "show", "dev", "eth0"), run("route")
+            netlink.adjust(pid=server.pid, config=first)
+            assert (run("-o", "address", "show", "dev", "eth0"), run("route")) == before
+
+            second = replace(
+                CONFIG,
+                mtu=1300,
+                addresses=("10.20.0.6/24", "10.30.0.7/16", "fd00::5/64"),
+                routes=(("0.0.0.0/0", "10.20.0.1", 100), ("::/0", "fd00::1", 0), ("fd07::/64", "fd00::9", 0)),
+            )
+            netlink.adjust(pid=server.pid, config=second)
+            link = run("address", "show", "dev", "eth0")
+            assert "10.20.0.5" not in link
+            for text in ("mtu 1300", "10.20.0.6/24", "10.20.0.99/24", "10.30.0.7/16", "fd00::5/64"):
+                assert text in link
+            assert "::1/128" in run("address", "show", "dev", "lo")
+            routes = [line.strip() for line in (run("route") + run("-6", "route")).splitlines()]
+            assert [line for line in routes if line.startswith("default")] == [
+                "default via 10.20.0.1 dev eth0 proto 110 metric 100 onlink",
+                "default via fd00::1 dev eth0 proto 110 metric 1024 onlink pref medium",
+            ]
+            assert any(line.startswith("10.77.0.0/16 via 10.20.0.9") for line in routes)
+            assert any(line.startswith("fd07::/64 via fd00::9") for line in routes)
+            assert not any(line.startswith(("169.254.169.254", "10.8.0.0/16")) for line in routes)
+
+            netlink.adjust(pid=server.pid, config=first)
+            assert "fd00::5" not in run("address", "show", "dev", "eth0")
+        finally:
+            server.kill()
+            server.wait()
+
+
 @pytest.mark.functional
 def test_the_kernel_has_all_of_it() -> None:
     daemons.require("unshare", "nsenter", "ip", "ethtool")
@@ -119,7 +188,7 @@ def test_the_kernel_has_all_of_it() -> None:
                 "default via 10.20.0.1 dev eth0",
                 "default via fd00::1 dev eth0",
                 "169.254.169.254 via 10.20.0.2 dev eth0",
-                "10.8.0.0/16 dev eth0 proto static scope link",
+                "10.8.0.0/16 dev eth0 proto 110 scope link",
             ):
                 assert route in routes
             assert "tx-checksumming: off" in look("ethtool", "-k", "eth0")

@@ -4,18 +4,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from nova.compute import power_state
-from tests.fakes import nova_objects
 from tests.fakes.engine import FACTS
 
 from novadocker import extra_specs
 from novadocker.errors import NovaDockerError
-from novadocker.virt.docker import facts, faults, names, power, spec, vif
+from novadocker.virt.docker import facts, faults, names, power, spec
 from novadocker.virt.docker.conf import list_opts
-from novadocker.virt.docker.neutron import Neutron
 
 RUNNING = power.Container(id="1", name="nova-1", status="running")
 
@@ -79,67 +76,6 @@ def test_names_fit() -> None:
     assert names.peer_device(port) == "ndpa428f937-f7"
     assert names.alias_owner(names.device_alias(host="h:1", port_id=port)) == "h:1"
     assert names.alias_owner("something else") is None
-
-
-def test_a_port_becomes_a_plan() -> None:
-    [plan] = vif.plan([nova_objects.port(routes=(("10.8.0.0/16", "10.20.0.9"), ("10.9.0.0/16", "0.0.0.0")))])
-    assert plan.addresses == ("10.20.0.5/24",)
-    assert plan.routes == (
-        vif.Route(destination="10.8.0.0/16", gateway="10.20.0.9"),
-        vif.Route(destination="10.9.0.0/16", gateway=None),
-        vif.Route(destination="0.0.0.0/0", gateway="10.20.0.1"),
-    )
-    assert (plan.mtu, plan.guest_device, plan.nameservers) == (1442, "eth0", ("10.20.0.2",))
-    assert (plan.bound, plan.checksum_in_software) == (True, True)
-    assert plan.metadata_via == plan.network_id
-
-
-def test_the_first_gateway_is_preferred_and_a_default_host_route_replaces_it() -> None:
-    plans = vif.plan(
-        [nova_objects.port(), nova_objects.port(), nova_objects.port(routes=(("0.0.0.0/0", "10.20.0.7"),))]
-    )
-    defaults = [[route for route in plan.routes if route.destination == "0.0.0.0/0"] for plan in plans]
-    assert [[(one.gateway, one.metric) for one in routes] for routes in defaults] == [
-        [("10.20.0.1", 0)],
-        [("10.20.0.1", 100)],
-        [("10.20.0.7", 0)],
-    ]
-
-
-def test_ipv6() -> None:
-    [plan] = vif.plan(
-        [nova_objects.port(address="fd00::5", cidr="fd00::/64", gateway="fd00::1", dns=("fd00::2",))]
-    )
-    assert plan.addresses == ("fd00::5/64",)
-    assert plan.routes == (vif.Route(destination="::/0", gateway="fd00::1"),)
-
-
-@pytest.mark.parametrize("vif_type", ["unbound", "binding_failed"])
-def test_an_unbound_port(vif_type: str) -> None:
-    assert not vif.one(nova_objects.port(vif_type=vif_type), index=0).bound
-
-
-def test_the_metadata_service_is_reached_over_the_port_s_own_subnet() -> None:
-    plan = vif.one(nova_objects.port(), index=0)
-    assert vif.metadata_route(plan, ["10.99.0.2", "fd00::2", "10.20.0.2"]) == vif.Route(
-        destination="169.254.169.254/32", gateway="10.20.0.2"
-    )
-    assert vif.metadata_route(plan, ["10.99.0.2"]) is None
-    told = vif.one(nova_objects.port(routes=(("169.254.169.254/32", "10.20.0.3"),)), index=0)
-    assert told.metadata_via is None
-
-
-def test_who_answers_names() -> None:
-    plans = vif.plan(
-        [
-            nova_objects.port(dns=("1.1.1.1", "2.2.2.2")),
-            nova_objects.port(dns=("2.2.2.2", "3.3.3.3", "4.4.4.4")),
-        ]
-    )
-    assert vif.resolv_conf(plans) == "nameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\n"
-    assert vif.resolv_conf([]) == ""
-    assert "10.20.0.5\tweb\n" in vif.hosts(plans, hostname="web")
-    assert "127.0.1.1\tweb\n" in vif.hosts([], hostname="web")
 
 
 SERVER = spec.server(
@@ -259,19 +195,6 @@ def test_a_fault_holds_what_matters() -> None:
     long = NovaDockerError("It failed.", facts="x" * 165, hint="Do this.")
     assert faults.words(long) == f"It failed. {'x' * 165}"
     assert len(faults.words(NovaDockerError("y" * 500))) == 180
-
-
-def test_a_burst_of_servers_asks_neutron_once() -> None:
-    asked = []
-
-    def list_ports(**query: object) -> dict[str, list[dict[str, list[dict[str, str]]]]]:
-        asked.append(query)
-        return {"ports": [{"fixed_ips": [{"ip_address": "10.20.0.2"}]}]}
-
-    service = Neutron(lambda context: SimpleNamespace(list_ports=list_ports))
-    assert [service.metadata_addresses(None, "n") for _ in range(3)] == [("10.20.0.2",)] * 3
-    assert service.metadata_addresses(None, "m") == ("10.20.0.2",)
-    assert [query["network_id"] for query in asked] == ["n", "m"]
 
 
 def test_options_are_listed() -> None:
