@@ -3,7 +3,9 @@
 """containerd and dockerd: private ones, without bridge and firewall, on storage that keeps to sizes."""
 
 import json
+from pathlib import Path
 
+from novadocker import oci_runtime
 from novadocker.host.services.model import Cloud, Command, ConfigFile, Folder, Service, Socket
 
 
@@ -36,7 +38,7 @@ def containerd(cloud: Cloud) -> Service:
 def docker(cloud: Cloud) -> Service:
     """The daemon of the docker hypervisor."""
     layout = cloud.layout
-    settings = layout.etc / "docker" / "daemon.json"
+    settings, runtime = layout.etc / "docker" / "daemon.json", layout.etc / "docker" / "runtime"
     return Service(
         name="dockerd",
         needs=("docker-storage", "containerd"),
@@ -65,11 +67,19 @@ def docker(cloud: Cloud) -> Service:
                         "live-restore": True,
                         "cgroup-parent": f"/{cloud.config.name}/servers",
                         "exec-opts": ["native.cgroupdriver=cgroupfs"],
+                        "runtimes": {oci_runtime.NAME: {"path": str(runtime)}},
+                        "default-runtime": oci_runtime.NAME,
                         "log-level": "warn",
                     },
                     indent=1,
                 )
                 + "\n",
+            ),
+            ConfigFile(
+                path=runtime,
+                # A copy: where the environment lies is no business of the containers'.
+                content="#!/usr/bin/python3 -IS\n" + Path(oci_runtime.__file__).read_text(),
+                mode=0o755,
             ),
         ),
         folders=(Folder(path=layout.run / "docker", mode=0o755),),

@@ -141,17 +141,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                  "driver": found.cgroup_driver, "cgroup": found.cgroup_version},
             )  # fmt: skip
             self._disk_limit = facts.disk_limit_supported(found, Path("/proc/self/mountinfo").read_text())
-            if not self._disk_limit:
-                LOG.warning(
-                    "Docker's storage driver %s cannot limit a container's disk here: root disks are not "
-                    "enforced. btrfs can, and overlay2 on an xfs mounted with pquota.", found.storage_driver,
-                )  # fmt: skip
-            if not found.user_namespaces:
-                LOG.warning(
-                    "dockerd runs without --userns-remap: root in a container is root's uid on this host"
-                )
-            if not found.seccomp:
-                LOG.warning("dockerd confines no system calls (seccomp): every container has all of them")
+            for words in facts.shortcomings(found, disk_limit=self._disk_limit):
+                LOG.warning(words)
             self._images.sandbox()
             self._containers.remove_orphans()
             servers = self.list_instance_uuids()

@@ -56,6 +56,7 @@ class DockerEngine:
             architecture=info["Architecture"],
             user_namespaces="name=userns" in options,
             seccomp="name=seccomp" in options and "profile=unconfined" not in options,
+            runtime=info.get("DefaultRuntime", ""),
             live_restore=bool(info.get("LiveRestoreEnabled")),
         )
 

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon says about itself and its images (pure)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from novadocker import oci_runtime
 
 # Docker speaks Go's names of processors, the kernel its own.
 _ARCHITECTURES = {
@@ -30,6 +33,7 @@ class EngineFacts:
     architecture: str
     user_namespaces: bool = False
     seccomp: bool = False
+    runtime: str = ""
     live_restore: bool = False
 
     @property
@@ -55,6 +59,24 @@ class Image:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     size: int = 0
+
+
+def shortcomings(facts: EngineFacts, *, disk_limit: bool) -> Iterator[str]:
+    """Yield what a daemon does not hold a container to, in words for the log."""
+    if not disk_limit:
+        yield (
+            f"Docker's storage driver {facts.storage_driver} cannot limit a container's disk here: root "
+            "disks are not enforced. btrfs can, and overlay2 on an xfs mounted with pquota."
+        )
+    if facts.storage_driver == "btrfs" and facts.runtime != oci_runtime.NAME:
+        yield (
+            f"dockerd's runtime is {facts.runtime or 'not told'}, not {oci_runtime.NAME}: who makes btrfs "
+            "subvolumes inside a container has as much disk as there is."
+        )
+    if not facts.user_namespaces:
+        yield "dockerd runs without --userns-remap: root in a container is root's uid on this host."
+    if not facts.seccomp:
+        yield "dockerd confines no system calls (seccomp): every container has all of them."
 
 
 def disk_limit_supported(facts: EngineFacts, mountinfo: str) -> bool:

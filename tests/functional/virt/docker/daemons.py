@@ -18,6 +18,8 @@ from pathlib import Path
 import docker
 import pytest
 
+from novadocker import oci_runtime
+
 _CLONE_NEWNET = 0x40000000
 
 
@@ -94,9 +96,16 @@ class Dockerd:
             f"--data-root={self.place}/data", f"--exec-root={self.place}/exec", f"--pidfile={self.place}/pid",
             f"--host={self.url}", f"--storage-driver={self.storage}",
             "--exec-opt=native.cgroupdriver=cgroupfs", f"--cgroup-parent=/{self.place.name}",
+            f"--add-runtime={oci_runtime.NAME}={self._runtime()}", f"--default-runtime={oci_runtime.NAME}",
         ]  # fmt: skip
         self._running = running(command, log=self.place / "log", ready=self.socket.exists)
         self.process = self._running.__enter__()
+
+    def _runtime(self) -> Path:
+        runtime = self.place / "runtime"
+        runtime.write_text("#!/usr/bin/python3 -IS\n" + Path(oci_runtime.__file__).read_text())
+        runtime.chmod(0o755)
+        return runtime
 
     def stop(self) -> None:
         if self._running is not None:

@@ -10,7 +10,8 @@ import pytest
 from tests.fakes import docker_archive
 from tests.functional.virt.docker import daemons
 
-from novadocker.virt.docker import facts, files, names, spec
+from novadocker import oci_runtime
+from novadocker.virt.docker import archive, facts, files, names, spec
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.images import Images
@@ -63,3 +64,39 @@ def test_a_full_disk_is_full(btrfs: daemons.Dockerd, tmp_path: Path) -> None:
     assert "Disk quota exceeded" in output
     assert "code 1" in output
     containers.remove("u")
+
+
+def test_no_subvolume_is_a_way_around_a_full_disk(btrfs: daemons.Dockerd) -> None:
+    engine = DockerEngine(url=btrfs.url, timeout=30)
+    assert engine.facts().runtime == oci_runtime.NAME
+    script = (
+        "import fcntl, os, struct\n"
+        "root = os.open('/', os.O_RDONLY)\n"
+        "for command, fd in ((0x5000940E, 0), (0x50009401, root)):\n"
+        "    try: fcntl.ioctl(root, command, bytearray(struct.pack('q4088s', fd, b'mine')))\n"
+        "    except PermissionError: print('refused')\n"
+        "source, copy = os.open('/bin/busybox', os.O_RDONLY), os.open('/copy', os.O_RDWR | os.O_CREAT)\n"
+        "fcntl.ioctl(copy, 0x40049409, source)\n"
+        "print('shared', os.fstat(copy).st_size == os.fstat(source).st_size)\n"
+    )
+    archived = btrfs.place / "image"
+    archived.write_bytes(docker_archive.busybox(["/usr/bin/python3", "-c", script]))
+    found = archive.inspect(archived, architecture="amd64", disk_limit=1 << 30)
+    engine.load(archive.rewritten(found, tag=names.image_tag("python")))
+    engine.create(
+        spec.ContainerSpec(
+            name="nova-subvolumes",
+            image=names.image_tag("python"),
+            labels={},
+            network="none",
+            memory=128 << 20,
+            pids=20,
+            disk=50 << 20,
+            binds={place: place for place in ("/usr", "/lib", "/lib64")},
+        )
+    )
+    engine.start("nova-subvolumes")
+    code = engine.wait("nova-subvolumes", timeout=30)
+    assert engine.logs("nova-subvolumes", limit=10_000).decode() == "refused\nrefused\nshared True\n"
+    assert code == 0
+    engine.remove("nova-subvolumes")

@@ -181,6 +181,18 @@ def test_disk_limits(driver: str, filesystem: str, mounts: str, supported: bool)
     assert facts.disk_limit_supported(daemon, mounts) is supported
 
 
+def test_what_a_daemon_does_not_hold_is_told() -> None:
+    best = replace(FACTS, storage_driver="btrfs", seccomp=True, runtime="nova-docker")
+    assert list(facts.shortcomings(best, disk_limit=True)) == []
+    worst = replace(best, seccomp=False, runtime="runc", user_namespaces=False)
+    assert [words.split()[:2] for words in facts.shortcomings(worst, disk_limit=False)] == [
+        ["Docker's", "storage"],
+        ["dockerd's", "runtime"],
+        ["dockerd", "runs"],
+        ["dockerd", "confines"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("version", "number"),
     [("20.10.24+dfsg1", 20010024), ("28.2.2", 28002002), ("29.0", 29000000), ("dev", 0)],
