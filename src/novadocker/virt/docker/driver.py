@@ -3,7 +3,7 @@
 """Nova's ComputeDriver: its arguments become our values, a room does the work, our errors become Nova's."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import nova.conf
 from nova import context as nova_context
 from nova import exception, objects
+from nova.compute import task_states, vm_states
 from nova.compute import utils as compute_utils
-from nova.compute import vm_states
 from nova.image import glance
 from nova.network import neutron as nova_neutron
 from nova.virt import driver, hardware
@@ -33,7 +33,16 @@ from novadocker.virt.docker import (
     resources,
 )
 from novadocker.virt.docker.containers import Containers
-from novadocker.virt.docker.doors import Engine, Netlink, NetworkService, Plugging, Spool, SwitchDB
+from novadocker.virt.docker.disks import Disks
+from novadocker.virt.docker.doors import (
+    Engine,
+    ImageService,
+    Netlink,
+    NetworkService,
+    Plugging,
+    Spool,
+    SwitchDB,
+)
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.events import Watcher
@@ -46,6 +55,7 @@ from novadocker.virt.docker.ovsdb import IdlSwitchDB
 from novadocker.virt.docker.plugging import OsVif
 from novadocker.virt.docker.ports import Ports
 from novadocker.virt.docker.servers import Servers
+from novadocker.virt.docker.snapshots import Snapshots
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -71,6 +81,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         switch: SwitchDB | None = None,
         plugging: Plugging | None = None,
         service: NetworkService | None = None,
+        image_service: ImageService | None = None,
     ) -> None:
         super().__init__(virtapi)
         self.capabilities = {**driver.ComputeDriver.capabilities, **capabilities.CAPABILITIES}
@@ -116,6 +127,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             facts=self._facts,
             disk_limit=lambda: self._disk_limit,
         )
+        self._disks = Disks(engine=self._engine, host=host)
+        self._snapshots = Snapshots(disks=self._disks, service=image_service or glance.API())
         self._watcher = Watcher(
             engine=self._engine, host=host, emit=self._emit, settled=_settled, lost=self._servers.lost
         )
@@ -145,6 +158,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 LOG.warning(words)
             self._images.sandbox()
             self._containers.remove_orphans()
+            self._disks.sweep()
             servers = self.list_instance_uuids()
         try:
             self._network.sweep(servers)
@@ -387,6 +401,20 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Let a frozen server go on."""
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.unpause(instance.uuid)
+
+    def snapshot(
+        self, context: Any, instance: Any, image_id: str, update_task_state: Callable[..., None]
+    ) -> None:
+        """Write a server's disk into an image; it goes on, and nothing of it stays here."""
+
+        def uploading() -> None:
+            update_task_state(
+                task_state=task_states.IMAGE_UPLOADING, expected_state=task_states.IMAGE_PENDING_UPLOAD
+            )
+
+        update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
+            self._snapshots.take(context, instance, image_id, uploading=uploading)
 
     def resume_state_on_host_boot(
         self, context: Any, instance: Any, network_info: Any, share_info: Any, block_device_info: Any = None

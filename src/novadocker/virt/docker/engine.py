@@ -13,7 +13,7 @@ import urllib3
 from docker import errors as docker_errors
 from docker.types import LogConfig
 
-from novadocker.virt.docker import names
+from novadocker.virt.docker import disk_image, names
 from novadocker.virt.docker.doors import EngineEvent, EventStream
 from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
 from novadocker.virt.docker.facts import EngineFacts, Image
@@ -205,6 +205,8 @@ class DockerEngine:
             entrypoint=tuple(config.get("Entrypoint") or ()),
             command=tuple(config.get("Cmd") or ()),
             size=found.get("Size", 0),
+            architecture=found.get("Architecture", ""),
+            settings=config,
         )
 
     def load(self, archive: Iterable[bytes]) -> None:
@@ -214,11 +216,31 @@ class DockerEngine:
                 if "error" in line:
                     raise EngineError("The Docker daemon refused the image.", facts=str(line["error"]))
 
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Return an image as a docker-save archive with all its layers; the errors come while it is read."""
+        return self._stream(f"save image {reference}", lambda api: api.get_image(reference))
+
     def commit(self, container: str, *, reference: str) -> None:
-        """Make an image of a container's disk and settings; its processes pause meanwhile."""
-        repository, _, tag = reference.rpartition(":")
+        """Make an image of a container's disk, with the settings of the image it came from.
+
+        Its processes pause meanwhile. What Docker commits has the container's settings: its labels, hostname
+        and environment. Of that image only the layers are used.
+        """
         with self._translate(f"commit container {container}"):
-            self._connect(timeout=_SLOW).commit(container, repository=repository, tag=tag)
+            api = self._connect(timeout=_SLOW)
+            base = self.image(api.inspect_container(container)["Image"])
+            if base is None:
+                raise NotFound(f"Could not commit container {container}.", facts="Its image is gone.")
+            committed = api.commit(container)["Id"]
+            try:
+                layers = api.inspect_image(committed)["RootFS"]["Layers"]
+                self.load([disk_image.of_known_layers(layers, origin=base.origin, tag=reference)])
+            finally:
+                api.remove_image(committed, noprune=True)
+
+    def export(self, container: str) -> Iterator[bytes]:
+        """Return a container's disk as a tar of its files; the errors come while it is read."""
+        return self._stream(f"read the disk of container {container}", lambda api: api.export(container))
 
     def untag(self, reference: str) -> None:
         """Drop a tag, and with an image's last tag the image; one that is gone already is fine."""
@@ -237,6 +259,15 @@ class DockerEngine:
                 decode=True, filters={"type": "container", "label": [f"{names.LABEL_HOST}={host}"]}
             )
         return _Events(stream, self._translate)
+
+    def _stream(self, doing: str, ask: Callable[[Any], Iterable[bytes]]) -> Iterator[bytes]:
+        with self._translate(doing):
+            # A connection of its own: whoever stops reading in the middle closes it.
+            api = self._connect(timeout=_SLOW)
+            try:
+                yield from ask(api)
+            finally:
+                api.close()
 
     def _api(self) -> Any:
         api = getattr(self._local, "api", None)

@@ -25,6 +25,14 @@ class ImageRejected(NovaDockerError):
     """A Glance image that cannot become a container."""
 
 
+class DiskChanged(NovaDockerError):
+    """A disk that should stand still did not."""
+
+
+class UploadIncomplete(NovaDockerError):
+    """The image service has less than the whole image."""
+
+
 class ProcessFailed(NovaDockerError):
     """A server's process could not be started, or ended at once with an error."""
 

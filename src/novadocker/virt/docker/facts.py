@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon says about itself and its images (pure)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from novadocker import oci_runtime
+from novadocker.virt.docker.disk_image import Origin
 
 # Docker speaks Go's names of processors, the kernel its own.
 _ARCHITECTURES = {
@@ -53,12 +55,22 @@ class EngineFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image on the daemon: its id (the digest of its configuration) and what it runs."""
+    """An image on the daemon: its id (the digest of its configuration) and what it runs.
+
+    :param settings: all that its configuration says of its process, as images spell it.
+    """
 
     id: str
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     size: int = 0
+    architecture: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> Origin:
+        """What a disk made from it carries on."""
+        return Origin(settings=self.settings, architecture=self.architecture)
 
 
 def shortcomings(facts: EngineFacts, *, disk_limit: bool) -> Iterator[str]:

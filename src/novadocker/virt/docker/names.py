@@ -14,12 +14,14 @@ LABEL_NAME = "nova.docker.name"
 
 SANDBOX = "sandbox"
 WORKLOAD = "workload"
+SNAPSHOT = "snapshot"
 
 # external_ids of an OVS Interface; the value is the CONF.host of the nova-compute that plugged it.
 OWNER_MARK = "nova-docker-host"
 
 IMAGE_REPOSITORY = "nova-docker/glance"
 KEPT_REPOSITORY = "nova-docker/kept"
+SNAPSHOT_REPOSITORY = "nova-docker/snapshot"
 SANDBOX_REPOSITORY = "nova-docker/sandbox"
 
 # IFNAMSIZ is 16 with the closing zero; Nova itself cuts device names at 14.
@@ -45,6 +47,11 @@ def image_tag(image_id: str) -> str:
 def kept_tag(uuid: str) -> str:
     """Return the tag of the image that holds a server's disk while its container is made again."""
     return f"{KEPT_REPOSITORY}:{uuid}"
+
+
+def snapshot_tag(uuid: str) -> str:
+    """Return the tag of the image that holds a running server's disk while a snapshot of it is uploaded."""
+    return f"{SNAPSHOT_REPOSITORY}:{uuid}"
 
 
 def peer_device(port_id: str) -> str:

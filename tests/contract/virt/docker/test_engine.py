@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every engine does: the fake, and a real dockerd."""
 
+import io
+import tarfile
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from tests.fakes import docker_archive
 from tests.fakes.engine import FakeEngine
 from tests.functional.virt.docker import daemons
 
-from novadocker.virt.docker import archive, names, pause, spec
+from novadocker.virt.docker import archive, disk_image, names, pause, spec
 from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
@@ -36,6 +38,18 @@ class Bench:
         tag = names.image_tag(name)
         self.engine.load(archive.rewritten(found, tag=tag))
         return tag
+
+    def put(self, name: str, file: str, content: bytes) -> None:
+        """Write a file into a container's root directory."""
+        if isinstance(self.engine, FakeEngine):
+            self.engine.put(name, file, content)
+        else:
+            self.engine._connect().put_archive(name, "/", docker_archive.tar({file: content}))
+
+    def files(self, layer: Iterable[bytes]) -> dict[str, bytes]:
+        """Return the files in a tar."""
+        with tarfile.open(fileobj=io.BytesIO(b"".join(layer))) as tar:
+            return {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isreg()}
 
     def container(self, kind: str = "runs", **changes: object) -> str:
         commands = {
@@ -153,12 +167,76 @@ def test_the_sandbox_image_loads(bench: Bench) -> None:
     assert bench.engine.image(tag).command == ("/pause",)
 
 
-def test_a_container_s_disk_becomes_an_image(bench: Bench) -> None:
-    name = bench.container()
+def test_a_container_s_disk_becomes_an_image_with_its_own_image_s_settings(bench: Bench) -> None:
+    name = bench.container(hostname="server", command=("sh", "-c", "sleep 999"), user="1:1")
+    bench.engine.start(name)
+    bench.put(name, "made", b"by the server")
     bench.engine.commit(name, reference="nova-docker/kept:one")
-    assert bench.engine.image("nova-docker/kept:one") is not None
+    kept = bench.engine.image("nova-docker/kept:one")
+    origin = bench.engine.image(bench.engine.inspect(name).image)
+    assert kept.settings == origin.settings
+    assert (kept.architecture, kept.command) == (origin.architecture, origin.command)
+    assert bench.engine.inspect(name).status == "running"
+    again = bench.container(image=kept.id)
+    assert bench.files(bench.engine.export(again))["made"] == b"by the server"
+    bench.engine.remove(again)
+    bench.engine.remove(name)
     bench.engine.untag("nova-docker/kept:one")
     assert bench.engine.image("nova-docker/kept:one") is None
+    assert bench.engine.image(kept.id) is None
+
+
+def test_committing_what_is_not_there(bench: Bench) -> None:
+    with pytest.raises(NotFound):
+        bench.engine.commit("nova-nobody", reference="nova-docker/kept:nobody")
+    assert bench.engine.image("nova-docker/kept:nobody") is None
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_disk_that_stands_still_reads_the_same_twice(bench: Bench, running: bool) -> None:
+    name = bench.container()
+    if running:
+        bench.engine.start(name)
+        bench.engine.pause(name)
+    bench.put(name, "made", b"x" * 5000)
+    content = disk_image.measured(bench.engine.export(name))
+    assert content == disk_image.measured(bench.engine.export(name))
+    assert bench.files(bench.engine.export(name))["made"] == b"x" * 5000
+    bench.engine.remove(name)
+    with pytest.raises(NotFound):
+        next(bench.engine.export(name))
+
+
+def test_a_disk_as_an_image_of_one_layer_loads(bench: Bench, tmp_path: Path) -> None:
+    name = bench.container()
+    bench.put(name, "made", b"by the server")
+    origin = bench.engine.image(bench.engine.inspect(name).image).origin
+    content = disk_image.measured(bench.engine.export(name))
+    chunks = list(disk_image.one_layer(bench.engine.export(name), content=content, origin=origin))
+    assert sum(map(len, chunks)) == disk_image.size(content, origin=origin)
+    _loads(bench, chunks, place=tmp_path / "one-layer")
+
+
+def test_a_saved_image_loads(bench: Bench, tmp_path: Path) -> None:
+    name = bench.container()
+    bench.put(name, "made", b"by the server")
+    bench.engine.commit(name, reference="nova-docker/kept:saved")
+    _loads(bench, bench.engine.save("nova-docker/kept:saved"), place=tmp_path / "saved")
+    bench.engine.untag("nova-docker/kept:saved")
+    with pytest.raises(NotFound):
+        next(bench.engine.save("nova-docker/kept:saved"))
+
+
+def _loads(bench: Bench, chunks: Iterable[bytes], *, place: Path) -> None:
+    place.write_bytes(b"".join(chunks))
+    found = archive.inspect(place, architecture="amd64", disk_limit=1 << 30)
+    bench.engine.load(archive.rewritten(found, tag="nova-docker/glance:again"))
+    again = bench.container(image="nova-docker/glance:again")
+    bench.engine.start(again)
+    assert bench.engine.inspect(again).status == "running"
+    assert bench.files(bench.engine.export(again))["made"] == b"by the server"
+    bench.engine.remove(again)
+    bench.engine.untag("nova-docker/glance:again")
 
 
 def test_events_tell_who_and_what(bench: Bench) -> None:

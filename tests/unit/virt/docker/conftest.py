@@ -12,6 +12,7 @@ import os_vif
 import pytest
 from tests.fakes import docker_archive, nova_objects
 from tests.fakes.engine import FakeEngine
+from tests.fakes.image_service import FakeImageService
 from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwitch
 
 from novadocker.virt.docker import driver
@@ -28,6 +29,7 @@ class Bench:
         self.switch = FakeSwitch()
         self.plugging = FakePlugging(self.switch, self.netlink)
         self.service = FakeService(metadata=("10.20.0.2",))
+        self.image_service = FakeImageService()
         self.virtapi = nova_objects.VirtAPI()
         self.archives: dict[str, bytes] = {}
         self.fetched: list[tuple[str, Any]] = []
@@ -43,6 +45,7 @@ class Bench:
             switch=self.switch,
             plugging=self.plugging,
             service=self.service,
+            image_service=self.image_service,
         )
         made._images._fetch = self._fetch
         made.register_event_listener(self._hear)
