@@ -189,6 +189,12 @@ class FakeEngine:
         self._one(container)
         yield layer[700:]
 
+    def tag(self, image: str, *, reference: str) -> None:
+        found = self.image(image)
+        if found is None:
+            raise NotFound("Could not tag.", facts=f"No such image: {image}")
+        self._tags[reference] = found.id
+
     def untag(self, reference: str) -> None:
         self._answer()
         identity = self._tags.pop(reference, None)

@@ -43,6 +43,7 @@ def server(**changes: Any) -> objects.Instance:
         "host": "host-docker",
         "task_state": None,
         "info_cache": None,
+        "migration_context": None,
     }
     return objects.Instance(CONTEXT, **{**known, **changes})
 

@@ -6,7 +6,7 @@ TRAIT = "CUSTOM_HYPERVISOR_DOCKER"
 
 CAPABILITIES = {
     "has_imagecache": False,
-    "supports_evacuate": False,
+    "supports_evacuate": True,
     "supports_migrate_to_same_host": False,
     "supports_attach_interface": True,
     "supports_device_tagging": False,

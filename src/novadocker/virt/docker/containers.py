@@ -136,13 +136,24 @@ class Containers:
         """Let a frozen server go on."""
         self._engine.unpause(names.container(uuid=uuid, role=names.WORKLOAD))
 
-    def remove(self, uuid: str) -> None:
-        """Remove both containers; what is gone already is fine."""
+    def remove(self, uuid: str, *, returns: bool = False) -> None:
+        """Remove both containers; what is gone already is fine.
+
+        :param returns: it goes back to what it was before a move, so the disk from before stays.
+        """
         for role in (names.WORKLOAD, names.SANDBOX):
             name = names.container(uuid=uuid, role=role)
             if self._mine(name) is not None:
                 self._remove(name)
         self._engine.untag(names.kept_tag(uuid))
+        if not returns:
+            self._engine.untag(names.before_tag(uuid))
+
+    def remove_workload(self, uuid: str) -> None:
+        """Remove the container that runs the server's image; its network stays."""
+        name = names.container(uuid=uuid, role=names.WORKLOAD)
+        if self._mine(name) is not None:
+            self._remove(name)
 
     def remove_orphans(self) -> None:
         """Remove sandboxes without a workload: a build was cut short. Only while none is under way."""

@@ -35,6 +35,7 @@ from novadocker.virt.docker import (
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.disks import Disks
 from novadocker.virt.docker.doors import (
+    DiskStore,
     Engine,
     ImageService,
     Netlink,
@@ -48,6 +49,7 @@ from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnr
 from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.interfaces import Interfaces
+from novadocker.virt.docker.moves import Moves
 from novadocker.virt.docker.netns import KernelNetlink
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.neutron import Neutron
@@ -56,6 +58,7 @@ from novadocker.virt.docker.plugging import OsVif
 from novadocker.virt.docker.ports import Ports
 from novadocker.virt.docker.servers import Servers
 from novadocker.virt.docker.snapshots import Snapshots
+from novadocker.virt.docker.travel import GlanceDisks
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -82,6 +85,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         plugging: Plugging | None = None,
         service: NetworkService | None = None,
         image_service: ImageService | None = None,
+        travel: DiskStore | None = None,
     ) -> None:
         super().__init__(virtapi)
         self.capabilities = {**driver.ComputeDriver.capabilities, **capabilities.CAPABILITIES}
@@ -129,6 +133,15 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         )
         self._disks = Disks(engine=self._engine, host=host)
         self._snapshots = Snapshots(disks=self._disks, service=image_service or glance.API())
+        self._moves = Moves(
+            engine=self._engine,
+            containers=self._containers,
+            images=self._images,
+            network=self._network,
+            servers=self._servers,
+            disks=self._disks,
+            store=travel or GlanceDisks(),
+        )
         self._watcher = Watcher(
             engine=self._engine, host=host, emit=self._emit, settled=_settled, lost=self._servers.lost
         )
@@ -337,7 +350,15 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             faults.translated(exception.InstanceTerminationFailure),
             self._watcher.operation(instance.uuid, ends_running=False),
         ):
-            self._servers.remove(instance, network_info or (), disconnect=destroy_vifs, wipe=destroy_disks)
+            self._servers.remove(
+                instance,
+                network_info or (),
+                disconnect=destroy_vifs,
+                wipe=destroy_disks,
+                returns=instance.task_state == task_states.RESIZE_REVERTING,
+            )
+            if instance.host == self._settings.host:
+                self._moves.discard(context, instance)
 
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
         """Stop a server's process, kindly for `timeout` seconds; its network stays."""
@@ -388,6 +409,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.stop(instance.uuid, grace=grace)
             if hard and not self._containers.complete(instance.uuid):
+                self._moves.take_in(context, instance)
                 properties = objects.ImageMeta.from_instance(instance).properties
                 self._servers.make(context, instance, command_line=properties.get("os_command_line"))
             self._servers.run(context, instance, network_info or (), events=self._events(instance))
@@ -429,8 +451,89 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Do nothing: a reboot here ends by itself. (Nova calls this unguarded; the base class raises.)"""
 
     def delete_instance_files(self, instance: Any) -> bool:
-        """Remove what lies on disk for a server; says whether it is gone."""
+        """Remove what is here of a server that is gone or lives elsewhere; says whether its files are."""
+        with faults.translated(faults.failed):
+            self._servers.remove(instance, (), disconnect=False, wipe=False)
         return self._servers.wipe(instance)
+
+    # -- moving ------------------------------------------------------------------------------------
+
+    def migrate_disk_and_power_off(
+        self,
+        context: Any,
+        instance: Any,
+        dest: str,
+        flavor: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        timeout: int = 0,
+        retry_interval: int = 0,
+    ) -> str:
+        """Stop a server and hold its disk ready for its new size or host; on failure it is as before."""
+        with (
+            faults.translated(faults.failed),
+            faults.leaving(),
+            self._watcher.operation(instance.uuid, ends_running=False),
+        ):
+            stays = self._stays(context, instance, dest)
+            self._moves.leave(
+                context, instance, network_info or (), flavor=flavor, grace=timeout, stays=stays
+            )
+        return ""
+
+    def finish_migration(
+        self,
+        context: Any,
+        migration: Any,
+        instance: Any,
+        disk_info: Any,
+        network_info: Any,
+        image_meta: Any,
+        resize_instance: bool,
+        allocations: Any,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        share_info: Any = None,
+    ) -> None:
+        """Make a server of its new size, with its disk; its ports are bound to this host already."""
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=power_on):
+            self._moves.arrive(
+                context,
+                instance,
+                network_info or (),
+                stayed=migration.source_compute == migration.dest_compute,
+                command_line=image_meta.properties.get("os_command_line"),
+                events=self._events(instance),
+                start=power_on,
+            )
+
+    def confirm_migration(self, context: Any, migration: Any, instance: Any, network_info: Any) -> None:
+        """Let go of the server as it was before; its ports on its new host are not touched."""
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=False):
+            stayed = migration.source_compute == migration.dest_compute
+            self._moves.stay_away(instance, network_info or (), stayed=stayed)
+
+    def finish_revert_migration(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        migration: Any,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        share_info: Any = None,
+    ) -> None:
+        """Run a server again as it was before it moved; Nova has given it its old flavor back."""
+        properties = objects.ImageMeta.from_instance(instance).properties
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=power_on):
+            self._moves.come_back(
+                context,
+                instance,
+                network_info or (),
+                command_line=properties.get("os_command_line"),
+                events=self._events(instance),
+                start=power_on,
+            )
 
     # -- ports -------------------------------------------------------------------------------------
 
@@ -485,6 +588,14 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             return waiting(wanted)
 
         return enter
+
+    def _stays(self, context: Any, instance: Any, dest: str) -> bool:
+        """Say whether a server moves to this same host: by name, since two hosts may share an address."""
+        moving = instance.migration_context
+        if moving is None:
+            return dest == self.get_host_ip_addr()
+        found = objects.Migration.get_by_id(context.elevated(), moving.migration_id)
+        return bool(found.dest_compute == self._settings.host)
 
     def _emit(self, uuid: str, change: str) -> None:
         self.emit_event(virt_event.LifecycleEvent(uuid, _TRANSITIONS[change]))

@@ -242,6 +242,12 @@ class DockerEngine:
         """Return a container's disk as a tar of its files; the errors come while it is read."""
         return self._stream(f"read the disk of container {container}", lambda api: api.export(container))
 
+    def tag(self, image: str, *, reference: str) -> None:
+        """Give an image one more tag, taking it from the image that had it."""
+        repository, _, tag = reference.rpartition(":")
+        with self._translate(f"tag image {image}"):
+            self._api().tag(image, repository, tag, force=True)
+
     def untag(self, reference: str) -> None:
         """Drop a tag, and with an image's last tag the image; one that is gone already is fine."""
         try:

@@ -51,3 +51,11 @@ class ServiceError(NovaDockerError):
 
 class LinkError(NovaDockerError):
     """The kernel refused a network device or setting."""
+
+
+class DiskLost(NovaDockerError):
+    """A server's disk is not where it should be."""
+
+
+class NotMoved(NovaDockerError):
+    """A server could not leave, and is as it was before."""

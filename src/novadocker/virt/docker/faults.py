@@ -15,7 +15,7 @@ from typing import Any
 from nova import exception
 
 from novadocker.errors import NovaDockerError
-from novadocker.virt.docker.errors import ImageRejected
+from novadocker.virt.docker.errors import ImageRejected, NotMoved
 
 # A fault holds 255 characters (nova/compute/utils.py), of which Nova's own words around ours take 72.
 _ROOM = 180
@@ -56,6 +56,15 @@ def translated(kind: Callable[..., Exception]) -> Iterator[None]:
         yield
     except NovaDockerError as error:
         raise kind(reason=str(error)) from error
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Let Nova put a server back as it was whose move did not begin."""
+    try:
+        yield
+    except NotMoved as error:
+        raise exception.InstanceFaultRollback(exception.ResizeError(reason=words(error))) from error
 
 
 def failed(*, reason: str) -> Any:

@@ -17,6 +17,9 @@ from novadocker.virt.docker.facts import EngineFacts, Image
 
 LOG = logging.getLogger(__name__)
 
+# Bytes, for archives that dockerd itself has written.
+_ANY_SIZE = 1 << 60
+
 
 class Images:
     """The images servers run."""
@@ -50,6 +53,10 @@ class Images:
     def kept(self, uuid: str) -> Image | None:
         """Return the image that holds a server's own disk, where its container was made again; None else."""
         return self._engine.image(names.kept_tag(uuid))
+
+    def take_in(self, context: Any, image_id: str, *, tag: str) -> None:
+        """Load a disk that came from another host; what it may hold was decided there."""
+        self._load(context, image_id, tag=tag, disk_limit=_ANY_SIZE, trusted_certs=None)
 
     def sandbox(self) -> str:
         """Return the id of the sandbox's image, making it when it is not there."""

@@ -22,6 +22,7 @@ OWNER_MARK = "nova-docker-host"
 IMAGE_REPOSITORY = "nova-docker/glance"
 KEPT_REPOSITORY = "nova-docker/kept"
 SNAPSHOT_REPOSITORY = "nova-docker/snapshot"
+BEFORE_REPOSITORY = "nova-docker/before"
 SANDBOX_REPOSITORY = "nova-docker/sandbox"
 
 # IFNAMSIZ is 16 with the closing zero; Nova itself cuts device names at 14.
@@ -52,6 +53,11 @@ def kept_tag(uuid: str) -> str:
 def snapshot_tag(uuid: str) -> str:
     """Return the tag of the image that holds a running server's disk while a snapshot of it is uploaded."""
     return f"{SNAPSHOT_REPOSITORY}:{uuid}"
+
+
+def before_tag(uuid: str) -> str:
+    """Return the tag of the image that holds a server's disk as it was before it began to move."""
+    return f"{BEFORE_REPOSITORY}:{uuid}"
 
 
 def peer_device(port_id: str) -> str:

@@ -112,16 +112,27 @@ class Servers:
             workload=spec.workload(server, image=image, ground=ground),
         )
 
-    def run(self, context: Any, instance: Any, vifs: Iterable[Any], *, events: EventWait | None) -> None:
+    def run(
+        self,
+        context: Any,
+        instance: Any,
+        vifs: Iterable[Any],
+        *,
+        events: EventWait | None,
+        start: bool = True,
+    ) -> None:
         """Start the process of a server that has its containers, its network first."""
         pid = self._containers.sandbox_restarted(instance.uuid)
         files.prepare(self.place(instance))
-        self._ports.connect(context, instance, vifs, pid=pid, events=events)
-        self._containers.start(instance.uuid)
+        self._ports.connect(context, instance, vifs, pid=pid, events=events if start else None)
+        if start:
+            self._containers.start(instance.uuid)
 
-    def remove(self, instance: Any, vifs: Iterable[Any], *, disconnect: bool, wipe: bool) -> None:
+    def remove(
+        self, instance: Any, vifs: Iterable[Any], *, disconnect: bool, wipe: bool, returns: bool = False
+    ) -> None:
         """Remove a server's containers, its ports and its files; what is gone already is fine."""
-        self._containers.remove(instance.uuid)
+        self._containers.remove(instance.uuid, returns=returns)
         if disconnect:
             self._network.disconnect(instance, vifs)
         if wipe:

@@ -239,6 +239,22 @@ def _loads(bench: Bench, chunks: Iterable[bytes], *, place: Path) -> None:
     bench.engine.untag("nova-docker/glance:again")
 
 
+def test_an_image_has_two_tags_and_is_saved_whole(bench: Bench) -> None:
+    name = bench.container()
+    bench.engine.commit(name, reference="nova-docker/before:two")
+    before = bench.engine.image("nova-docker/before:two")
+    bench.engine.tag("nova-docker/before:two", reference="nova-docker/kept:two")
+    bench.engine.untag("nova-docker/before:two")
+    assert bench.engine.image("nova-docker/kept:two") == before
+    saved = b"".join(bench.engine.save("nova-docker/kept:two"))
+    bench.engine.untag("nova-docker/kept:two")
+    bench.engine.load([saved])
+    assert bench.engine.image("nova-docker/kept:two").command == before.command
+    bench.engine.untag("nova-docker/kept:two")
+    with pytest.raises(NotFound):
+        b"".join(bench.engine.save("nova-docker/kept:two"))
+
+
 def test_events_tell_who_and_what(bench: Bench) -> None:
     seen, arrived = [], threading.Event()
     stream = bench.engine.events(host=HOST)

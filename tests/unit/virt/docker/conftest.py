@@ -11,6 +11,7 @@ import nova.conf
 import os_vif
 import pytest
 from tests.fakes import docker_archive, nova_objects
+from tests.fakes.disks import FakeDisks
 from tests.fakes.engine import FakeEngine
 from tests.fakes.image_service import FakeImageService
 from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwitch
@@ -24,14 +25,15 @@ class Bench:
     """One driver and the fakes it stands on."""
 
     def __init__(self, folder: Path) -> None:
+        self.archives: dict[str, bytes] = {}
         self.engine = FakeEngine()
         self.netlink = FakeNetlink()
         self.switch = FakeSwitch()
         self.plugging = FakePlugging(self.switch, self.netlink)
         self.service = FakeService(metadata=("10.20.0.2",))
         self.image_service = FakeImageService()
+        self.disks = FakeDisks(self.archives)
         self.virtapi = nova_objects.VirtAPI()
-        self.archives: dict[str, bytes] = {}
         self.fetched: list[tuple[str, Any]] = []
         self.told: list[tuple[str, int]] = []
         self.telling = threading.Condition()
@@ -46,6 +48,7 @@ class Bench:
             plugging=self.plugging,
             service=self.service,
             image_service=self.image_service,
+            travel=self.disks,
         )
         made._images._fetch = self._fetch
         made.register_event_listener(self._hear)
