@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The nova-compute services: who they are, whether they report, what they offer."""
+
+from collections import defaultdict
+
+from novadocker.host.checks.model import Check, Trouble
+from novadocker.host.evidence.model import Evidence
+
+
+def shared_identity(evidence: Evidence) -> list[Trouble]:
+    """One compute_id for two services, or two for one: Nova refuses to start.
+
+    Source: nova/virt/node.py (read from the folder of every configuration file and from state_path).
+    """
+    users: dict[str, list[str]] = defaultdict(list)
+    troubles = []
+    for service in evidence["services"]:
+        if service["program"] != "nova-compute":
+            continue
+        name = service["options"].get("DEFAULT.host") or f"process {service['pid']}"
+        found = service["compute_ids"]
+        for path in found:
+            users[path].append(name)
+        if len(set(found.values())) > 1:
+            troubles.append(
+                Trouble(
+                    seen=tuple(f"{path}: {value}" for path, value in sorted(found.items())),
+                    cause=f"nova-compute {name} finds two identities, and will not start again.",
+                    fix="Keep the one whose id `openstack hypervisor list` shows, and remove the other file.",
+                )
+            )
+    for path, names in sorted(users.items()):
+        if len(names) > 1:
+            troubles.append(
+                Trouble(
+                    seen=(f"{path} is read by {', '.join(names)}",),
+                    cause="Two nova-compute services share one identity: the second refuses to start "
+                    "('Possible rename detected').",
+                    fix="Give each a state_path of its own; keep compute_id out of folders both read.",
+                )
+            )
+    return troubles
+
+
+def renamed(evidence: Evidence) -> list[Trouble]:
+    """A machine that is called otherwise than its services and its chassis."""
+    ours = evidence["ours"]
+    chassis = {
+        str(switch["external_ids"]["hostname"])
+        for switch in evidence["switches"]
+        if switch["external_ids"].get("hostname")
+    }
+    troubles = []
+    if ours and chassis and ours["hostname"] not in chassis:
+        troubles.append(
+            Trouble(
+                seen=(
+                    f"the chassis calls itself {', '.join(sorted(chassis))}",
+                    f"ports are bound to '{ours['hostname']}'",
+                ),
+                cause="The chassis has another name than the one ports are bound to: no port becomes ready.",
+                fix="nova-docker up   # writes the chassis' name anew",
+                safe=True,
+            )
+        )
+    return troubles
+
+
+def down(evidence: Evidence) -> list[Trouble]:
+    """Services of Nova that do not report."""
+    return [
+        Trouble(
+            seen=(f"last heard of at {each['seen']}",),
+            cause=f"{each['binary']} on {each['host']} does not report: what it should do waits.",
+            fix="nova-docker up   # elsewhere: restart it, and look at its log",
+        )
+        for each in evidence["computes"]
+        if each["state"] != "up" and each["status"] != "disabled"
+    ]
+
+
+def unmapped(evidence: Evidence) -> list[Trouble]:
+    """A nova-compute that reports and that no cell knows: nothing is ever scheduled to it."""
+    known = {each["host"] for each in evidence["hypervisors"]}
+    return [
+        Trouble(
+            seen=(f"nova-compute on {each['host']} is up", "no hypervisor of this host is listed"),
+            cause=f"The host {each['host']} is in no cell: the scheduler does not know it.",
+            fix="nova-manage cell_v2 discover_hosts   # ours: nova-docker up",
+        )
+        for each in evidence["computes"]
+        if each["binary"] == "nova-compute" and each["state"] == "up" and each["host"] not in known
+    ]
+
+
+def strangers(evidence: Evidence) -> list[Trouble]:
+    """Containers of servers Nova does not have: a nova-compute with an empty database refuses to start.
+
+    Source: nova/compute/manager.py, _sanity_check_new_host.
+    """
+    known = {server["id"] for server in evidence["servers"]}
+    lost: dict[str, set[str]] = defaultdict(set)
+    for engine in evidence["engines"]:
+        for container in engine["containers"]:
+            if container["server"] and container["server"] not in known:
+                lost[container["server"]].add(container["name"])
+    return [
+        Trouble(
+            seen=tuple(sorted(names)),
+            cause=f"These containers are of server {server}, which Nova does not have.",
+            fix=f"docker -H unix://{evidence['engines'][0]['socket']} rm -f {' '.join(sorted(names))}",
+        )
+        for server, names in sorted(lost.items())
+    ]
+
+
+def orphaned_allocations(evidence: Evidence) -> list[Trouble]:
+    """Placement's allocations to servers that are no more: room that nobody has and nobody gets."""
+    known = {server["id"] for server in evidence["servers"]}
+    known |= {str(each) for each in evidence["migrations"]}
+    return [
+        Trouble(
+            seen=(f"provider {provider['name']}", f"consumer {consumer}"),
+            cause=f"Placement holds room for {consumer}, and Nova has no such server.",
+            fix=f"openstack resource provider allocation delete {consumer}",
+            severe=False,
+        )
+        for provider in evidence["providers"]
+        for consumer in provider["consumers"]
+        if consumer not in known
+    ]
+
+
+def overbooked(evidence: Evidence) -> list[Trouble]:
+    """Two hypervisors of one machine that offer together more than it has."""
+    has = evidence["ours"].get("machine")
+    if not has:
+        return []
+    mine = set(evidence["ours"]["hosts"])
+    troubles = []
+    for kind, most in has.items():
+        offers = {
+            provider["name"]: provider["inventory"][kind]["total"] - provider["inventory"][kind]["reserved"]
+            for provider in evidence["providers"]
+            if kind in provider["inventory"] and provider["name"] in mine
+        }
+        if sum(offers.values()) > most:
+            troubles.append(
+                Trouble(
+                    seen=tuple(f"{name} offers {kind} {count}" for name, count in sorted(offers.items())),
+                    cause=f"Together that is more than the {most} there is: it will be given out twice.",
+                    fix="nova-docker up   # reserves each hypervisor's share on the other side",
+                )
+            )
+    return troubles
+
+
+CHECKS = (
+    Check(
+        id="compute-identity", asks="Has every nova-compute an identity of its own?", judge=shared_identity
+    ),
+    Check(id="host-renamed", asks="Are machine, services and chassis called alike?", judge=renamed),
+    Check(id="services-down", asks="Do all of Nova's services report?", judge=down),
+    Check(id="host-in-no-cell", asks="Does the scheduler know every compute host?", judge=unmapped),
+    Check(id="unknown-containers", asks="Are all servers' containers known to Nova?", judge=strangers),
+    Check(
+        id="orphaned-allocations",
+        asks="Is no room held for servers that are gone?",
+        judge=orphaned_allocations,
+    ),
+    Check(id="overbooked", asks="Is the machine's capacity counted once?", judge=overbooked),
+)

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A check and what it finds."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from novadocker.host.evidence.model import Evidence, NotSeen
+
+Status = Literal["ok", "warn", "fail", "skip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What is wrong, as a check's judge tells it.
+
+    :ivar seen: the facts, a line each.
+    :ivar cause: one sentence.
+    :ivar fix: a command, or what to do where there is none.
+    :ivar safe: whether `--fix` may run the command: it disturbs nothing that works.
+    :ivar severe: it breaks something now; else it will, or may.
+    """
+
+    seen: tuple[str, ...]
+    cause: str
+    fix: str
+    safe: bool = False
+    severe: bool = True
+
+
+Judge = Callable[[Evidence], list[Trouble]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that can be wrong.
+
+    :ivar id: short and stable: scripts refer to it.
+    :ivar asks: the question it answers.
+    """
+
+    id: str
+    asks: str
+    judge: Judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check found: one trouble, that all is well, or that it could not look."""
+
+    id: str
+    status: Status
+    asks: str
+    evidence: tuple[str, ...] = ()
+    cause: str = ""
+    fix: str = ""
+    safe: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def carry_out(check: Check, evidence: Evidence) -> list[Finding]:
+    """Judge the evidence; one finding per trouble, or one that says there is none."""
+    try:
+        troubles = check.judge(evidence)
+    except NotSeen as reason:
+        return [Finding(id=check.id, status="skip", asks=check.asks, cause=f"Not looked at: {reason}.")]
+    found = [
+        Finding(
+            id=check.id, status="fail" if each.severe else "warn", asks=check.asks,
+            evidence=each.seen, cause=each.cause, fix=each.fix, safe=each.safe,
+        )
+        for each in troubles
+    ]  # fmt: skip
+    return found or [Finding(id=check.id, status="ok", asks=check.asks)]

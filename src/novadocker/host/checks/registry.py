@@ -1,0 +1,20 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""All checks, in the order in which they are told."""
+
+from novadocker.host.checks import agents, computes, machine, servers, traffic
+from novadocker.host.checks.model import Check, Finding, carry_out
+from novadocker.host.evidence.model import Evidence
+
+ALL: tuple[Check, ...] = (
+    *machine.CHECKS,
+    *agents.CHECKS,
+    *traffic.CHECKS,
+    *computes.CHECKS,
+    *servers.CHECKS,
+)
+
+
+def examine(evidence: Evidence) -> list[Finding]:
+    """Carry out every check."""
+    return [finding for check in ALL for finding in carry_out(check, evidence)]

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`nova-docker doctor`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from novadocker import files, run
+from novadocker.errors import NovaDockerError
+from novadocker.host import cloud
+from novadocker.host.checks import registry
+from novadocker.host.checks.model import Finding
+from novadocker.host.config import HostConfig
+from novadocker.host.evidence import gather
+from novadocker.host.evidence.model import Evidence
+
+_MARKS = {
+    "ok": "[green]✓[/green]",
+    "warn": "[yellow]![/yellow]",
+    "fail": "[red]✗[/red]",
+    "skip": "[dim]-[/dim]",
+}
+
+
+@click.command(epilog="Example: nova-docker doctor --json | jq '.[] | select(.status == \"fail\")'",
+               short_help="Name what is wrong, and how to put it right.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.option("--fix", is_flag=True, help="Run the fixes that disturb nothing that works.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Judge evidence that was gathered elsewhere.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the checks that found nothing, too.")
+@click.pass_obj
+def doctor(config: HostConfig, as_json: bool, fix: bool, source: Path | None, verbose: bool) -> None:
+    """Look for what commonly goes wrong, and tell cause, evidence and fix.
+
+    It needs nothing installed or running, and looks at our cloud, at another OpenStack on this machine (its
+    APIs too, where OS_CLOUD or OS_AUTH_URL names it), or at a bare machine. It changes nothing without --fix.
+
+    The exit code is 0 if nothing is wrong, 1 if something is.
+    """
+    evidence = _read(source) if source else _gathered(config)
+    findings = registry.examine(evidence)
+    if fix and not source:
+        for finding in findings:
+            if finding.safe and finding.status in ("warn", "fail"):
+                command = finding.fix.split("   #")[0]
+                click.echo(f"{finding.id}: {command}", err=True)
+                run.run(["sh", "-c", command], seconds=600)
+        findings = registry.examine(_gathered(config))
+    if as_json:
+        click.echo(json.dumps([finding.to_dict() for finding in findings], indent=1))
+    else:
+        _show(findings, verbose=verbose)
+    sys.exit(1 if any(finding.status in ("warn", "fail") for finding in findings) else 0)
+
+
+def _gathered(config: HostConfig) -> Evidence:
+    try:
+        known = cloud.recall(config)
+    except PermissionError:
+        known = None
+    return gather.gather(known, root=config.root, environment=os.environ)
+
+
+def _read(source: Path) -> Evidence:
+    try:
+        return Evidence.from_dict(files.read_table(source))
+    except ValueError as error:
+        raise NovaDockerError(f"{source} holds no evidence.", facts=str(error)) from error
+
+
+def _show(findings: list[Finding], *, verbose: bool) -> None:
+    console = Console(highlight=False)
+    counts = {status: sum(finding.status == status for finding in findings) for status in _MARKS}
+    for finding in findings:
+        if finding.status == "ok" and not verbose:
+            continue
+        if finding.status == "skip":
+            if verbose:
+                console.print(f"{_MARKS['skip']} {finding.id}: {escape(finding.cause)}", soft_wrap=True)
+            continue
+        console.print(
+            f"{_MARKS[finding.status]} {finding.id}: {escape(finding.cause or finding.asks)}", soft_wrap=True
+        )
+        for line in finding.evidence:
+            console.print(f"    {escape(line)}", style="dim", soft_wrap=True)
+        if finding.fix:
+            console.print(f"    → {escape(finding.fix)}", soft_wrap=True)
+    console.print(
+        f"{counts['ok']} checks found nothing, {counts['fail']} failures, {counts['warn']} warnings, "
+        f"{counts['skip']} not looked at{' (-v says why)' if counts['skip'] and not verbose else ''}."
+    )

@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look at everything at once; what cannot be seen is noted with its reason, and nothing is changed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import openstack
+from keystoneauth1.exceptions import ClientException
+from openstack.connection import Connection
+from openstack.exceptions import SDKException
+
+from novadocker.errors import NovaDockerError
+from novadocker.host.bootstrap import session
+from novadocker.host.evidence import cloud as apis
+from novadocker.host.evidence import engine, machine, processes, services, switch
+from novadocker.host.evidence.model import Evidence, NotSeen
+from novadocker.host.services.model import Cloud
+
+_APIS = (
+    "computes", "hypervisors", "agents", "servers", "ports", "networks", "providers", "migrations",
+)  # fmt: skip
+
+
+def gather(cloud: Cloud | None, *, root: Path, environment: Mapping[str, str]) -> Evidence:
+    """Look at the machine, and at our cloud on it or at the one the environment names.
+
+    :param root: where a cloud of ours would lie.
+    :param environment: with OS_CLOUD or OS_AUTH_URL in it, a cloud of somebody else's is asked.
+    """
+    parts: dict[str, Any] = {"now": datetime.now(UTC).isoformat(), "ours": _ours(cloud)}
+    missing: dict[str, str] = {}
+    first: dict[str, Callable[[], Any]] = {
+        "names": machine.names,
+        "kernel": machine.kernel,
+        "virtualisation": machine.virtualisation,
+        "control_groups": machine.control_groups,
+        "room": lambda: machine.room(root),
+        "settings": machine.settings,
+        "forwarding": machine.forwarding,
+        "links": machine.links,
+        "processes": processes.programs,
+        "holders": lambda: processes.holders(_container_folders(cloud)),
+        "switches": lambda: [switch.state(socket) for socket in _sockets(cloud, "ovs") if socket.exists()],
+        "engines": lambda: [engine.state(socket) for socket in _sockets(cloud, "docker") if socket.exists()],
+    }
+    _look(first, parts, missing)
+    then = {
+        "services": lambda: services.configured(_part(parts, missing, "processes")),
+        "cookies": lambda: _cookies(_part(parts, missing, "switches")),
+    }
+    _look(then, parts, missing)
+    try:
+        with _connection(cloud, environment) as connection:
+            asked = {name: lambda name=name: apis.asked(getattr(apis, name), connection) for name in _APIS}
+            _look(asked, parts, missing)
+    except NotSeen as reason:
+        missing.update({name: str(reason) for name in _APIS})
+    return Evidence(parts, missing)
+
+
+def _look(questions: Mapping[str, Callable[[], Any]], parts: dict[str, Any], missing: dict[str, str]) -> None:
+    def ask(name: str) -> tuple[str, Any, str]:
+        try:
+            return name, questions[name](), ""
+        except (NotSeen, NovaDockerError, OSError) as reason:
+            return name, None, str(reason)
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for name, value, reason in pool.map(ask, questions):
+            if reason:
+                missing[name] = reason
+            else:
+                parts[name] = value
+
+
+def _part(parts: Mapping[str, Any], missing: Mapping[str, str], name: str) -> Any:
+    return Evidence(parts, missing)[name]
+
+
+def _ours(cloud: Cloud | None) -> dict[str, Any]:
+    """What is meant to be, of a cloud of ours; empty where there is none."""
+    if cloud is None:
+        return {}
+    return {
+        "name": cloud.config.name,
+        "hostname": cloud.hostname,
+        "hosts": [cloud.hostname, cloud.docker_host],
+        "external_cidr": cloud.config.external_cidr,
+        "external_bridge": cloud.config.external_bridge,
+        "uplink_mtu": cloud.machine.uplink_mtu,
+        "machine": {
+            "VCPU": cloud.machine.cpus,
+            "MEMORY_MB": cloud.machine.memory_mb,
+            "DISK_GB": cloud.machine.disk_gb,
+        },
+    }
+
+
+def _sockets(cloud: Cloud | None, kind: str) -> list[Path]:
+    usual = {"ovs": switch.USUAL_SOCKET, "docker": engine.USUAL_SOCKET}[kind]
+    if cloud is None:
+        return [usual]
+    # Somebody's own beside ours is none of our business.
+    return [{"ovs": cloud.layout.ovs_socket, "docker": cloud.layout.docker_socket}[kind]]
+
+
+def _container_folders(cloud: Cloud | None) -> list[Path]:
+    return [Path("/var/lib/docker")] if cloud is None else [cloud.layout.data / "docker"]
+
+
+def _cookies(switches: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    return {
+        bridge["name"]: switch.cookies(bridge["name"], folder=Path(found["socket"]).parent)
+        for found in switches
+        for bridge in found["bridges"]
+    }
+
+
+@contextmanager
+def _connection(cloud: Cloud | None, environment: Mapping[str, str]) -> Iterator[Connection]:
+    if cloud is not None:
+        try:
+            with session.administrator(cloud) as connection:
+                connection.authorize()
+                yield connection
+        except NovaDockerError as error:
+            raise NotSeen(f"the cloud's APIs do not answer: {error.facts[:200]}") from error
+        return
+    if not {"OS_CLOUD", "OS_AUTH_URL"} & set(environment):
+        raise NotSeen("no cloud of ours is here, and neither OS_CLOUD nor OS_AUTH_URL names another")
+    try:
+        connection = openstack.connect(app_name="nova-docker")
+        connection.authorize()
+    except (SDKException, ClientException) as error:
+        raise NotSeen(f"the cloud the environment names does not answer: {str(error)[:200]}") from error
+    try:
+        yield connection
+    finally:
+        connection.close()

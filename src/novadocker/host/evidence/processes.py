@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The processes that make a cloud, whoever's they are, and those that hold a container's mounts."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from novadocker.host.evidence.model import NotSeen
+
+# Programs by which a check knows whom it meets; the word stands in the name or in an argument's last part.
+_PROGRAMS = (
+    "neutron-openvswitch-agent", "neutron-ovn-agent", "neutron-ovn-metadata-agent", "nova-compute",
+    "ovn-controller", "ovs-vswitchd", "ovsdb-server", "dockerd", "containerd", "libvirtd", "firewalld", "k3s",
+    "kubelet", "incusd", "lxd", "podman", "beam.smp", "mariadbd", "mysqld",
+)  # fmt: skip
+_UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?:/|$)")
+
+
+def programs() -> list[dict[str, Any]]:
+    """The processes of those programs, each with its arguments, systemd unit and namespaces."""
+    found = []
+    for process in psutil.process_iter(["pid", "name", "cmdline", "ppid"]):
+        words = process.info["cmdline"] or []
+        name = _program(process.info["name"], words)
+        if name:
+            found.append(
+                {
+                    "pid": process.info["pid"],
+                    "parent": process.info["ppid"],
+                    "program": name,
+                    "words": words,
+                    "unit": unit(process.info["pid"]),
+                    "network": _namespace(process.info["pid"], "net"),
+                }
+            )
+    return found
+
+
+def _program(name: str, words: list[str]) -> str:
+    # A script's interpreter stands before it: the program may be the second word.
+    heads = [name, *(Path(word).name for word in words[:2])]
+    return next((program for program in _PROGRAMS if program in heads), "")
+
+
+def unit(pid: int) -> str:
+    """The systemd unit a process belongs to, by its control group; empty outside of any."""
+    try:
+        text = Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return ""
+    found = _UNIT.findall(text)
+    return found[-1] if found else ""
+
+
+def holders(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """Processes in mount namespaces of their own that still see mounts below `folders`.
+
+    One entry a namespace: its first process stands for all. The namespaces of this process and of the
+    daemons that own the folders are left out by the judge, who knows them by name.
+
+    :raises NotSeen: where other processes' mounts may not be read.
+    """
+    if os.geteuid() != 0:
+        raise NotSeen("only root sees other processes' mounts")
+    roots = [str(folder).rstrip("/") + "/" for folder in folders]
+    own = _namespace(os.getpid(), "mnt")
+    seen: dict[str, dict[str, Any]] = {}
+    for pid in psutil.pids():
+        namespace = _namespace(pid, "mnt")
+        if not namespace or namespace == own or namespace in seen:
+            continue
+        try:
+            lines = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:  # it ended
+            continue
+        places = [line.split()[4] for line in lines]
+        held = [place for place in places if any(place.startswith(root) for root in roots)]
+        seen[namespace] = {"pid": pid, "name": name, "unit": unit(pid), "mounts": held, "root": places[:1]}
+    return [found for found in seen.values() if found["mounts"]]
+
+
+def _namespace(pid: int, kind: str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
+    except OSError:
+        return ""
