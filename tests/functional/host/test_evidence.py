@@ -43,7 +43,7 @@ def test_a_process_that_holds_a_mount_in_a_namespace_of_its_own_is_named(start, 
         subprocess.run(["umount", place], check=True)
     found = processes.holders([tmp_path / "docker"])
     assert [each["pid"] for each in found] == [holder.pid]
-    assert found[0]["mounts"] == [str(place)]
+    assert found[0]["mounts"] == found[0]["stale"] == [str(place)]
     assert Path(sys.executable).resolve().name.startswith(found[0]["name"])
 
 

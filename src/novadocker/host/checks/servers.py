@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that are stuck, and what holds their containers."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,8 @@ from novadocker.host.evidence.model import Evidence
 
 # Longer than any of ours takes: a build waits 15 s for its ports, an image of gigabytes loads within minutes.
 _STUCK_SECONDS = 600
+# Docker's storage drivers: a layer's or container's own place, not the folder of all.
+_OF_CONTAINER = re.compile(r"/(?:subvolumes|overlay2|aufs/mnt|devicemapper/mnt|vfs/dir|containers)/[^/]+")
 _DELETING = {"deleting", "force-deleting"}
 
 
@@ -68,28 +71,28 @@ def faults(evidence: Evidence) -> list[Trouble]:
 
 def held_mounts(evidence: Evidence) -> list[Trouble]:
     """Processes in mount namespaces of their own, as PrivateTmp makes, that hold containers' mounts."""
-    daemons = {each["pid"] for each in evidence["processes"] if each["program"] in ("dockerd", "containerd")}
-    containers = {
-        container["id"]: container for engine in evidence["engines"] for container in engine["containers"]
-    }
     troubles = []
     for holder in evidence["holders"]:
-        if holder["pid"] in daemons or holder["name"] in ("dockerd", "containerd"):
+        held = [place for place in holder["mounts"] if _OF_CONTAINER.search(place)]
+        if not held or holder["name"] in ("dockerd", "containerd"):
             continue
-        gone = [place for place in holder["mounts"] if not any(one[:12] in place for one in containers)]
-        who = f"{holder['name']} (process {holder['pid']}{_of_unit(holder)})"
+        stale = [place for place in held if place in holder["stale"]]
         unit = holder["unit"]
         troubles.append(
             Trouble(
-                seen=(f"{len(holder['mounts'])} mounts, as {holder['mounts'][0]}",)
-                + ((f"{len(gone)} of them of containers that are gone",) if gone else ()),
-                cause=f"{who} holds containers' mounts in its mount namespace: their removal fails as busy "
-                "on old storage drivers, and their space stays in use.",
-                fix=f"systemctl restart {unit}   # and PrivateTmp=no or After=docker for it" if unit
-                else f"nsenter --mount --target {holder['pid']} umount -l {holder['mounts'][0]}",
-                severe=bool(gone),
+                seen=(
+                    f"{len(held)} mounts, as {(stale or held)[0]}",
+                    f"{len(stale)} of them are of containers that are gone",
+                ),
+                cause=f"{holder['name']} (process {holder['pid']}{_of_unit(holder)}) holds containers' mounts "
+                "in a namespace of its own: on old storage drivers their removal fails as busy, on all their "
+                "space stays in use.",
+                fix=f"systemctl restart {unit}   # and take PrivateTmp from it, or start it before docker"
+                if unit
+                else f"nsenter --mount --target {holder['pid']} umount -l {(stale or held)[0]}",
+                severe=bool(stale),
             )
-        )  # fmt: skip
+        )
     return troubles
 
 

@@ -58,17 +58,19 @@ def unit(pid: int) -> str:
 
 
 def holders(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """Processes in mount namespaces of their own that still see mounts below `folders`.
+    """Processes whose mount namespaces keep mounts below `folders` whatever becomes of them elsewhere.
 
-    One entry a namespace: its first process stands for all. The namespaces of this process and of the
-    daemons that own the folders are left out by the judge, who knows them by name.
+    One entry a namespace: its first process stands for all. A mount that follows another namespace's (a
+    `master:` or `shared:` field in proc_pid_mountinfo(5)) goes when that one goes, and holds nothing.
+    `stale` are those that this namespace has no more.
 
     :raises NotSeen: where other processes' mounts may not be read.
     """
     if os.geteuid() != 0:
         raise NotSeen("only root sees other processes' mounts")
-    roots = [str(folder).rstrip("/") + "/" for folder in folders]
+    roots = tuple(str(folder).rstrip("/") + "/" for folder in folders)
     own = _namespace(os.getpid(), "mnt")
+    here = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
     seen: dict[str, dict[str, Any]] = {}
     for pid in psutil.pids():
         namespace = _namespace(pid, "mnt")
@@ -79,10 +81,14 @@ def holders(folders: Iterable[Path]) -> list[dict[str, Any]]:
             name = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:  # it ended
             continue
-        places = [line.split()[4] for line in lines]
-        held = [place for place in places if any(place.startswith(root) for root in roots)]
-        seen[namespace] = {"pid": pid, "name": name, "unit": unit(pid), "mounts": held, "root": places[:1]}
+        held = [line.split()[4] for line in lines if line.split()[4].startswith(roots) and not _follows(line)]
+        stale = [place for place in held if place not in here]
+        seen[namespace] = {"pid": pid, "name": name, "unit": unit(pid), "mounts": held, "stale": stale}
     return [found for found in seen.values() if found["mounts"]]
+
+
+def _follows(line: str) -> bool:
+    return any(word.startswith(("master:", "shared:")) for word in line.partition(" - ")[0].split()[6:])
 
 
 def _namespace(pid: int, kind: str) -> str:

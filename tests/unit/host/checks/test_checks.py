@@ -71,12 +71,13 @@ def stuck(**changes):
 
 LIBVIRTD = {"pid": 30, "parent": 1, "program": "libvirtd", "words": [], "unit": "", "network": ""}
 FIREWALLD = LIBVIRTD | {"program": "firewalld", "unit": "firewalld.service"}
+LAYER = "/var/lib/nova-docker/data/docker/storage/btrfs/subvolumes/bbbb"
 HOLDER = {
     "pid": 40,
     "name": "memcached",
     "unit": "memcached.service",
-    "mounts": ["/var/lib/nova-docker/data/docker/storage/btrfs/subvolumes/bbbb"],
-    "root": ["/"],
+    "mounts": [LAYER],
+    "stale": [LAYER],
 }
 RULES = PARTS["forwarding"]["iptables"]
 
@@ -224,6 +225,14 @@ def test_on_somebody_else_s_machine_ours_is_not_missed():
     hidden = dict.fromkeys(("computes", "hypervisors", "agents", "servers", "ports", "networks", "providers"))
     findings = registry.examine(seen.evidence(ours={}, switches=[], engines=[], **hidden))
     assert {finding.status for finding in findings} == {"ok", "skip"}
+
+
+def test_the_daemon_s_own_storage_is_nobody_s_container():
+    storage = "/var/lib/nova-docker/data/docker/storage"
+    holder = HOLDER | {"mounts": [storage, f"{storage}/btrfs"], "stale": []}
+    assert [each.status for each in carry_out(CHECKS["held-mounts"], seen.evidence(holders=[holder]))] == [
+        "ok"
+    ]
 
 
 def test_evidence_survives_a_bundle():

@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`doctor` on a real cloud: nothing where nothing is wrong, and what is planted by its name."""
+
+import json
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def examined(cloud):
+    def examine(*words):
+        return {
+            each["id"]: each
+            for each in json.loads(cloud.control("doctor", "--json", *words, check=False).stdout)
+        }
+
+    return examine
+
+
+def test_a_healthy_cloud_has_nothing(cloud, servers, examined):
+    found = {name: each for name, each in examined().items() if each["status"] != "ok"}
+    assert set(found) <= {"own-name"}, found
+
+
+def test_traffic_that_is_cut_off_is_named_and_put_right(own_cloud, servers, examined):
+    rules = subprocess.run(["iptables", "-S", "FORWARD"], check=True, capture_output=True, text=True).stdout
+    mark = f"nova-docker:{own_cloud.name}"
+    for rule in rules.splitlines():
+        if mark in rule:
+            subprocess.run(["iptables", "-D", *rule.split()[1:]], check=True)
+    found = examined()["forwarding"]
+    assert found["status"] in ("warn", "fail")
+    assert found["fix"] == "nova-docker up"
+    assert own_cloud.control("status", check=False).returncode == 1
+    own_cloud.control("up")
+    assert examined()["forwarding"]["status"] == "ok"
