@@ -84,8 +84,8 @@ def held_mounts(evidence: Evidence) -> list[Trouble]:
                     f"{len(held)} mounts, as {(stale or held)[0]}",
                     f"{len(stale)} of them are of containers that are gone",
                 ),
-                cause=f"{holder['name']} (process {holder['pid']}{_of_unit(holder)}) holds containers' mounts "
-                "in a namespace of its own: on old storage drivers their removal fails as busy, on all "
+                cause=f"{holder['name']} (process {holder['pid']}{_of_unit(holder)}) keeps containers' mounts"
+                " in a namespace of its own: on old storage drivers their removal fails as busy, on all "
                 "their space stays in use.",
                 fix=f"systemctl restart {unit}   # and take PrivateTmp from it, or start it before docker"
                 if unit
