@@ -5,6 +5,7 @@
 import hashlib
 import io
 import json
+import os
 import queue
 import tarfile
 import threading
@@ -50,6 +51,7 @@ class FakeEngine:
         self._images: dict[str, Image] = {}
         self._files: dict[str, dict[str, bytes]] = {}  # of an image or a container, by id
         self._tags: dict[str, str] = {}
+        self.shells: list[_Shell] = []
         self._streams: list[_Stream] = []
         self._lock = threading.RLock()
 
@@ -208,6 +210,21 @@ class FakeEngine:
         self._streams.append(stream)
         return stream
 
+    def shell(self, container: str, *, command: tuple[str, ...]) -> "_Shell":
+        one = self._one(container)
+        if one.status != "running":
+            raise Busy("Could not open a terminal.", facts=f"Container {container} is not running")
+        shell = _Shell(one.name, command)
+        self.shells.append(shell)
+        return shell
+
+    def end_shells(self, container: str, *, mark: str) -> int:
+        name = self._one(container).name
+        found = [one for one in self.shells if one.open and one.container == name and one.command[-1] == mark]
+        for one in found:
+            one.hang_up()
+        return len(found)
+
     # What a test does to it.
 
     def end(self, container: str, *, code: int, oom: bool = False) -> None:
@@ -271,6 +288,41 @@ class FakeEngine:
         for stream in self._streams:
             if stream.host == one.labels.get(names.LABEL_HOST):
                 stream.put(event)
+
+
+class _Shell:
+    """Says `$ `, repeats what is typed, and ends with `exit`."""
+
+    def __init__(self, container: str, command: tuple[str, ...]) -> None:
+        self.container = container
+        self.command = command
+        self.open = True
+        self._reads, self._writes = os.pipe()
+        os.write(self._writes, b"$ ")
+        self._ended = False
+
+    def fileno(self) -> int:
+        return self._reads
+
+    def read(self) -> bytes:
+        return os.read(self._reads, 65536)
+
+    def write(self, data: bytes) -> None:
+        if not self._ended:
+            os.write(self._writes, data)
+        if data.strip() == b"exit":
+            self._end()
+
+    def hang_up(self) -> None:
+        if self.open:
+            self.open = False
+            self._end()
+            os.close(self._reads)
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            os.close(self._writes)
 
 
 class _Stream:

@@ -49,8 +49,22 @@ OBEYED = (
     Obeyed(
         "DEFAULT",
         "shutdown_timeout",
-        "Seconds a process has to end after its stop signal in a soft reboot. A stop takes the image's "
-        "`os_shutdown_timeout` instead, where it has one.",
+        "Seconds a process has to end after its stop signal, where its image has no `os_shutdown_timeout`.",
+    ),
+    Obeyed(
+        "serial_console",
+        "enabled",
+        "Offer interactive consoles.",
+    ),
+    Obeyed(
+        "serial_console",
+        "proxyclient_address",
+        "The address consoles listen on for nova-serialproxy, at `[docker] console_port`.",
+    ),
+    Obeyed(
+        "consoleauth",
+        "token_ttl",
+        "Seconds for which the secret that opens a console is good.",
     ),
     Obeyed(
         "DEFAULT",

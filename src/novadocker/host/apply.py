@@ -113,11 +113,12 @@ class Applier:
         for folder in (
             cloud.layout.etc,
             cloud.layout.etc / "start",
-            cloud.layout.logs,
             cloud.layout.run,
             cloud.layout.started,
         ):
             files.make_directory(folder)
+        # Not for everybody's eyes: nova-serialproxy, for one, logs the tokens that open consoles.
+        files.make_directory(cloud.layout.logs, mode=0o700)
         # A file or folder that several services declare belongs to the one that is not root: root reads it
         # too.
         owners: dict[Path, tuple[ConfigFile | Folder, tuple[int, int]]] = {}

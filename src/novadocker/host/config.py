@@ -18,6 +18,8 @@ USUAL_PORTS = {
     "placement": 8778,
     "nova-api": 8774,
     "nova-metadata": 8775,
+    "nova-serialproxy": 6083,
+    "docker-consoles": 6085,
     "neutron": 9696,
     "rabbitmq": 25671,
     "rabbitmq-dist": 25672,

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova: its two APIs, conductor, scheduler, and the two nova-compute services of the machine."""
 
+from dataclasses import replace
+
 from novadocker.host.capacity import Share
 from novadocker.host.services import shared
 from novadocker.host.services.ini import Sections, ini
-from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service, Tcp
 
 FILTERS = (
     "ComputeFilter",
@@ -62,6 +64,14 @@ def _settings(cloud: Cloud) -> Sections:
         "oslo_concurrency": {"lock_path": str(layout.run / "nova")},
         "os_brick": {"lock_path": str(layout.run / "nova-compute" / "os-brick")},
         "vnc": {"enabled": False},
+        # Only the docker service offers consoles: libvirt would open a TCP port per VM, on which everybody on
+        # this machine finds the VM's terminal without a token.
+        "serial_console": {
+            "enabled": False,
+            "base_url": f"ws://127.0.0.1:{cloud.config.ports['nova-serialproxy']}/",
+            "serialproxy_host": "127.0.0.1",
+            "serialproxy_port": cloud.config.ports["nova-serialproxy"],
+        },
         "quota": {
             "instances": 200,
             "cores": 400,
@@ -149,6 +159,11 @@ def scheduler(cloud: Cloud) -> Service:
     return _worker(cloud, "nova-scheduler")
 
 
+def serialproxy(cloud: Cloud) -> Service:
+    """The one that takes a user's websocket to the console of a server."""
+    return replace(_worker(cloud, "nova-serialproxy"), ready=Tcp(cloud.config.ports["nova-serialproxy"]))
+
+
 def _reserved(share: Share) -> dict[str, int]:
     return {
         "reserved_host_cpus": share.reserved_vcpus,
@@ -233,11 +248,13 @@ def compute_docker(cloud: Cloud) -> Service:
         needs=("dockerd", "ovn-controller"),
         overlay={
             "DEFAULT": {"compute_driver": "novadocker.virt.docker.DockerDriver"},
+            "serial_console": {"enabled": True, "proxyclient_address": "127.0.0.1"},
             "docker": {
                 "host": f"unix://{cloud.layout.docker_socket}",
                 "binding_host": cloud.hostname,
                 "network_backend": "ovn",
                 "port_ready_timeout": 15,
+                "console_port": cloud.config.ports["docker-consoles"],
                 "cgroup_parent": f"/{cloud.config.name}/servers",
             },
         },

@@ -46,6 +46,7 @@ ALL: tuple[Callable[[Cloud], Service], ...] = (
     nova.nova_metadata,
     nova.conductor,
     nova.scheduler,
+    nova.serialproxy,
     nova.compute_libvirt,
     nova.compute_docker,
 )

@@ -54,6 +54,12 @@ OPTIONS = [
         min=0.0,
         help="Seconds to watch a new server's process: one that fails within them makes the boot fail.",
     ),
+    cfg.PortOpt(
+        "console_port",
+        default=6085,
+        help="The TCP port on [serial_console] proxyclient_address at which nova-serialproxy finds the "
+        "interactive consoles of all containers, where [serial_console] enabled is set.",
+    ),
     cfg.IntOpt(
         "image_limit_gb",
         default=64,
@@ -76,7 +82,10 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the driver was told, as plain values."""
+    """What the driver was told, as plain values.
+
+    :ivar console_address: where interactive consoles listen; empty for none.
+    """
 
     host: str
     engine_url: str
@@ -92,6 +101,9 @@ class Settings:
     image_limit_bytes: int
     ovsdb: str
     instances_path: Path
+    console_address: str
+    console_port: int
+    console_seconds: int
 
 
 def settings(conf: Any) -> Settings:
@@ -111,4 +123,7 @@ def settings(conf: Any) -> Settings:
         image_limit_bytes=conf.docker.image_limit_gb << 30,
         ovsdb=conf.os_vif_ovs.ovsdb_connection,
         instances_path=Path(conf.instances_path),
+        console_address=conf.serial_console.proxyclient_address if conf.serial_console.enabled else "",
+        console_port=conf.docker.console_port,
+        console_seconds=conf.consoleauth.token_ttl,
     )

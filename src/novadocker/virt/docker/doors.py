@@ -34,6 +34,18 @@ class EventStream(Protocol):
     def close(self) -> None: ...
 
 
+class Terminal(Protocol):
+    """The terminal of a process in a container; closed by `hang_up`, which ends the process."""
+
+    def fileno(self) -> int: ...
+
+    def read(self) -> bytes: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def hang_up(self) -> None: ...
+
+
 class Engine(Protocol):
     """A Docker daemon. Containers are named or given by id; sizes are bytes, times seconds."""
 
@@ -76,6 +88,10 @@ class Engine(Protocol):
     def untag(self, reference: str) -> None: ...
 
     def events(self, *, host: str) -> EventStream: ...
+
+    def shell(self, container: str, *, command: tuple[str, ...]) -> Terminal: ...
+
+    def end_shells(self, container: str, *, mark: str) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)

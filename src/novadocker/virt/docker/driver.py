@@ -3,6 +3,8 @@
 """Nova's ComputeDriver: its arguments become our values, a room does the work, our errors become Nova's."""
 
 import functools
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,12 +15,14 @@ from nova import context as nova_context
 from nova import exception, objects
 from nova.compute import task_states, vm_states
 from nova.compute import utils as compute_utils
+from nova.console import type as ctype
 from nova.image import glance
 from nova.network import neutron as nova_neutron
 from nova.virt import driver, hardware
 from nova.virt import event as virt_event
 from oslo_log import log as logging
 
+from novadocker.errors import NovaDockerError
 from novadocker.virt.docker import (
     binding,
     capabilities,
@@ -58,6 +62,8 @@ from novadocker.virt.docker.plugging import OsVif
 from novadocker.virt.docker.ports import Ports
 from novadocker.virt.docker.servers import Servers
 from novadocker.virt.docker.snapshots import Snapshots
+from novadocker.virt.docker.terminals import MARK, Terminals
+from novadocker.virt.docker.tickets import Tickets
 from novadocker.virt.docker.travel import GlanceDisks
 
 CONF = nova.conf.CONF
@@ -146,6 +152,16 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             engine=self._engine, host=host, emit=self._emit, settled=_settled, lost=self._servers.lost
         )
         self._beginning = False
+        self._terminals = Terminals(
+            engine=self._engine,
+            find=self._containers.workload,
+            # Tickets are void when this process ends, and so are the sessions.
+            tickets=Tickets(
+                key=secrets.token_bytes(32), valid=self._settings.console_seconds, clock=time.time
+            ),
+            address=self._settings.console_address,
+            port=self._settings.console_port,
+        )
         self._known_facts: facts.EngineFacts | None = None
         self._disk_limit = False
 
@@ -179,9 +195,12 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             LOG.warning("Starting without Open vSwitch: %s", error)
         self._watcher.start()
         self._beginning = True
+        if self._settings.console_address:
+            self._open_consoles()
 
     def cleanup_host(self, host: str) -> None:
-        """Stop following events; the servers go on."""
+        """Stop following events and hang up consoles; the servers go on."""
+        self._terminals.stop()
         self._watcher.stop()
         self._switch.close()
 
@@ -275,6 +294,21 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 short_of_memory=self._watcher.short_of_memory(instance.uuid),
                 lost=self._lost(instance),
             )
+
+    def get_serial_console(self, context: Any, instance: Any) -> Any:
+        """Return where nova-serialproxy finds a shell in a server, and the secret that opens it for a while.
+
+        Nova asks twice: for the token, and again when the token is used.
+        """
+        if not self._terminals.listening:
+            raise exception.ConsoleTypeUnavailable(console_type="serial")
+        if self.get_info(instance).state != power.Power.RUNNING:
+            raise exception.InstanceNotReady(instance_id=instance.uuid)
+        return ctype.ConsoleSerial(
+            host=self._settings.console_address,
+            port=self._settings.console_port,
+            internal_access_path=self._terminals.path(instance.uuid),
+        )
 
     # -- a server's life ---------------------------------------------------------------------------
 
@@ -596,6 +630,17 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             return dest == self.get_host_ip_addr()
         found = objects.Migration.get_by_id(context.elevated(), moving.migration_id)
         return bool(found.dest_compute == self._settings.host)
+
+    def _open_consoles(self) -> None:
+        """Begin to listen for consoles; servers are worth running where that fails."""
+        with faults.translated(faults.failed):
+            for one in self._containers.workloads():
+                if one.status == "running" and self._engine.end_shells(one.id, mark=MARK):
+                    LOG.info("Ended the consoles that %s still had of a killed nova-compute", one.name)
+        try:
+            self._terminals.start()
+        except NovaDockerError as error:
+            LOG.warning("Servers have no interactive consoles: %s", error)
 
     def _emit(self, uuid: str, change: str) -> None:
         self.emit_event(virt_event.LifecycleEvent(uuid, _TRANSITIONS[change]))

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only speaker of the Docker API. It takes and returns our values, and raises our errors."""
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import docker
@@ -13,8 +15,8 @@ import urllib3
 from docker import errors as docker_errors
 from docker.types import LogConfig
 
-from novadocker.virt.docker import disk_image, names
-from novadocker.virt.docker.doors import EngineEvent, EventStream
+from novadocker.virt.docker import disk_image, hijack, names
+from novadocker.virt.docker.doors import EngineEvent, EventStream, Terminal
 from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
 from novadocker.virt.docker.facts import EngineFacts, Image
 from novadocker.virt.docker.power import Container
@@ -24,6 +26,7 @@ from novadocker.virt.docker.spec import ContainerSpec
 _SLOW = 3600
 
 # Console output kept per server, by Docker itself: two files, the older one dropped when the newer is full.
+# Its `local` format keeps every byte; json-file turns those that are no UTF-8 into U+FFFD.
 _LOG_LIMIT = {"max-size": "1m", "max-file": "2"}
 
 
@@ -86,7 +89,7 @@ class DockerEngine:
             ],
             storage_opt={"size": str(spec.disk)} if spec.disk else None,
             cgroup_parent=spec.cgroup_parent or None,
-            log_config=LogConfig(type="json-file", config=_LOG_LIMIT) if spec.log else LogConfig(type="none"),
+            log_config=LogConfig(type="local", config=_LOG_LIMIT) if spec.log else LogConfig(type="none"),
         )
         with self._translate(f"create container {spec.name}"):
             answer = api.create_container(
@@ -274,6 +277,43 @@ class DockerEngine:
                 yield from ask(api)
             finally:
                 api.close()
+
+    def shell(self, container: str, *, command: tuple[str, ...]) -> Terminal:
+        """Run a command in a running container, on a terminal of its own."""
+        with self._translate(f"open a terminal in container {container}"):
+            made = self._api().exec_create(
+                container, list(command), stdin=True, tty=True, environment={"TERM": "xterm"}
+            )["Id"]
+            body = json.dumps({"Detach": False, "Tty": True}).encode()
+            path = f"/v{self._version}/exec/{made}/start"
+            status, early, link = hijack.connect(self._url, path, body=body, timeout=self._timeout)
+        if status not in (101, 200):
+            link.close()
+            kind = {404: NotFound, 409: Busy}.get(status, EngineError)
+            raise kind(
+                f"Could not open a terminal in container {container}.", facts=early.decode(errors="replace")
+            )
+        return hijack.Terminal(link, early=early, inspect=partial(self._exec, made))
+
+    def end_shells(self, container: str, *, mark: str) -> int:
+        """End a container's terminals whose command ends with `mark`; return how many there were."""
+        with self._translate(f"look for terminals in container {container}"):
+            running = self._api().inspect_container(container).get("ExecIDs") or ()
+        found = [
+            one
+            for one in running
+            if self._exec(one).get("ProcessConfig", {}).get("arguments", [""])[-1:] == [mark]
+        ]
+        for one in found:
+            hijack.end(partial(self._exec, one))
+        return len(found)
+
+    def _exec(self, known: str) -> dict[str, Any]:
+        try:
+            with self._translate("look at a process in a container"):
+                return dict(self._api().exec_inspect(known))
+        except NotFound:  # it went with its container, or the daemon has forgotten it
+            return {}
 
     def _api(self) -> Any:
         api = getattr(self._local, "api", None)

@@ -27,7 +27,7 @@ class Bench:
 
     def __init__(self, engine: Engine, *, real: bool, spool: Path) -> None:
         self.engine = engine
-        self._real = real
+        self.real = real
         self._spool = spool
         self._number = 0
 
@@ -53,8 +53,8 @@ class Bench:
 
     def container(self, kind: str = "runs", **changes: object) -> str:
         commands = {
-            "runs": ["sleep", "1000"] if self._real else ["runs"],
-            "ends": ["sh", "-c", "echo last words; exit 3"] if self._real else ["exit", "3"],
+            "runs": ["sleep", "1000"] if self.real else ["runs"],
+            "ends": ["sh", "-c", "echo last words; exit 3"] if self.real else ["exit", "3"],
             "missing": ["missing"],
         }
         self._number += 1
@@ -282,3 +282,38 @@ def test_events_tell_who_and_what(bench: Bench) -> None:
     assert told == [("start", None), ("die", 3), ("destroy", None)]
     assert {event.uuid for event in seen} == {name.removeprefix("nova-")}
     assert {event.role for event in seen} == {names.WORKLOAD}
+
+
+def test_a_terminal(bench: Bench) -> None:
+    name = bench.container()
+    command = ("/bin/sh", "-c", "exec sh", "a-mark")
+    with pytest.raises(Busy):
+        bench.engine.shell(name, command=command)
+    bench.engine.start(name)
+    shell = bench.engine.shell(name, command=command)
+    said = shell.read()
+    shell.write(b"echo it is\n")
+    while b"it is" not in said:
+        said += shell.read()
+    assert bench.engine.end_shells(name, mark="another") == 0
+    shell.hang_up()
+    assert bench.engine.end_shells(name, mark="a-mark") == 0, "it ended with its terminal"
+    left = bench.engine.shell(name, command=command)
+    left.read()
+    assert bench.engine.end_shells(name, mark="a-mark") == 1
+    ended = bench.engine.shell(name, command=command)
+    ended.write(b"exit\n")
+    while ended.read():
+        pass
+    ended.hang_up()
+    with pytest.raises(NotFound):
+        bench.engine.shell("nova-nobody", command=command)
+
+
+def test_output_is_kept_byte_for_byte(bench: Bench) -> None:
+    if bench.real:
+        name = bench.container(command=("sh", "-c", r"printf '\377\376\000\200a'; printf '\303\274\n' >&2"))
+        bench.engine.start(name)
+        assert bench.engine.wait(name, timeout=5) == 0
+        said = bench.engine.logs(name, limit=1000)
+        assert sorted(said) == sorted(b"\xff\xfe\x00\x80a\xc3\xbc\n")
