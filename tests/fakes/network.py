@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from novadocker.virt.docker import names
 from novadocker.virt.docker.doors import Chassis, DhcpPort, HostDevice, InterfaceConfig, SwitchPort
 from novadocker.virt.docker.errors import LinkError, PortNotReady, ServiceError, SwitchUnreachable
 
@@ -32,6 +33,9 @@ class FakeNetlink:
 
     def device(self, name: str) -> HostDevice | None:
         return self.devices.get(name)
+
+    def owned(self, owner: str) -> list[HostDevice]:
+        return [one for one in self.devices.values() if names.alias_owner(one.alias) == owner]
 
     def delete(self, name: str) -> None:
         self.devices.pop(name, None)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute, NetlinkError
 from pyroute2 import netns as kernel_netns
 
-from novadocker.virt.docker import addressing, privsep
+from novadocker.virt.docker import addressing, names, privsep
 from novadocker.virt.docker.doors import HostDevice, InterfaceConfig
 from novadocker.virt.docker.errors import LinkError
 
@@ -39,6 +39,11 @@ class KernelNetlink:
         """Look at a device on the host; None when there is none."""
         found = _device(name)
         return HostDevice(**found) if found else None
+
+    def owned(self, owner: str) -> list[HostDevice]:
+        """Return the devices on the host whose alias names this owner."""
+        found = [HostDevice(**one) for one in _devices()]
+        return [one for one in found if names.alias_owner(one.alias) == owner]
 
     def delete(self, name: str) -> None:
         """Delete a device; one that is gone already is fine."""
@@ -77,15 +82,24 @@ def _device(name: str) -> dict[str, Any] | None:
         found = ip.link_lookup(ifname=name)
         if not found:
             return None
-        link = ip.get_links(found[0])[0]
-        info = link.get_attr("IFLA_LINKINFO")
-        return {
-            "name": name,
-            "kind": (info.get_attr("IFLA_INFO_KIND") if info else None) or "",
-            "alias": link.get_attr("IFLA_IFALIAS") or "",
-            # The kernel names the peer's namespace only when it is another one.
-            "peer_here": link.get_attr("IFLA_LINK_NETNSID") is None,
-        }
+        return _described(ip.get_links(found[0])[0])
+
+
+@privsep.privileged
+def _devices() -> list[dict[str, Any]]:
+    with _explained("look at this host's devices"), IPRoute() as ip:
+        return [_described(link) for link in ip.get_links() if link.get_attr("IFLA_IFALIAS")]
+
+
+def _described(link: Any) -> dict[str, Any]:
+    info = link.get_attr("IFLA_LINKINFO")
+    return {
+        "name": str(link.get_attr("IFLA_IFNAME")),
+        "kind": (info.get_attr("IFLA_INFO_KIND") if info else None) or "",
+        "alias": link.get_attr("IFLA_IFALIAS") or "",
+        # The kernel names the peer's namespace only when it is another one.
+        "peer_here": link.get_attr("IFLA_LINK_NETNSID") is None,
+    }
 
 
 @privsep.privileged

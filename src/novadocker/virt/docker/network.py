@@ -128,13 +128,22 @@ class Network:
                     self._take_out(instance, one)
 
     def sweep(self, servers: Iterable[str]) -> None:
-        """Take out the ports we plugged for servers that are no longer here."""
+        """Take out our ports of servers that are no longer here, and what we left half plugged."""
         known = set(servers)
         for port in self._switch.owned(self._owner):
             if port.server not in known:
                 LOG.info("Removing port %(id)s of a server that is gone", {"id": port.port_id})
                 self._switch.remove(port.device)
                 self._delete_pair(port.device)
+        for device in self._netlink.owned(self._owner):
+            # A server's own is marked in the switch, or its other end is inside: plugging goes in that order.
+            if not device.peer_here:
+                continue
+            left = self._switch.port(device.name)
+            if left is None or (left.owner == "" and left.server not in known):
+                LOG.info("Removing device %(name)s: it was never wholly plugged", {"name": device.name})
+                self._switch.remove(device.name)
+                self._delete_pair(device.name)
 
     def _take_out(self, instance: Any, one: Vif) -> None:
         try:

@@ -83,6 +83,17 @@ def test_a_pair_is_made_seen_and_deleted(ground: tuple[Netlink, int]) -> None:
     assert netlink.device("tap0") is None
 
 
+def test_what_is_ours_is_found_by_its_alias(ground: tuple[Netlink, int]) -> None:
+    netlink, pid = ground
+    for number, alias in enumerate(
+        ("nova-docker:host:a", "nova-docker:host:b", "nova-docker:other:c", "", "x")
+    ):
+        netlink.add_pair(f"tap{number}", f"ndp{number}", mtu=1442, alias=alias)
+    netlink.bring_in("ndp1", pid=pid, config=CONFIG)
+    found = {one.name: one.peer_here for one in netlink.owned("host")}
+    assert found == {"tap0": True, "tap1": False}
+
+
 def test_an_interface_comes_in(ground: tuple[Netlink, int]) -> None:
     netlink, pid = ground
     assert netlink.inside(pid=pid) == {}

@@ -192,3 +192,27 @@ def test_what_could_not_be_told_is_told_again(caplog: pytest.LogCaptureFixture) 
     assert done.wait(5)
     teller.stop()
     assert "Could not tell Nova that server u has stopped" in caplog.text
+
+
+def test_what_a_killed_service_left_half_plugged_is_taken_away_and_nobody_else_s(bench: Bench) -> None:
+    server, port = bench.server(), nova_objects.port()
+    spawn(bench.driver(), server, [port])
+
+    def pair(number: int, owner: str) -> str:
+        name = f"tap-{number}"
+        alias = names.device_alias(host=owner, port_id=str(number)) if owner else ""
+        bench.netlink.add_pair(name, f"ndp-{number}", mtu=1442, alias=alias)
+        return name
+
+    made, plugged = pair(1, "host-docker"), pair(2, "host-docker")
+    foreign, theirs, marked = pair(3, ""), pair(4, "other-docker"), pair(5, "host-docker")
+    for device in (plugged, marked):
+        bench.switch.add(device, port_id="p", server="a server that is gone")
+    bench.switch.mark(marked, owner="host-docker")
+    bench.switch.add(foreign, port_id="q", server="a server of somebody else")
+    begun = bench.driver()
+    begun.init_host("host-docker")
+    assert set(bench.netlink.devices) == {port["devname"], foreign, theirs}
+    assert set(bench.switch.ports) == {port["devname"], foreign}
+    begun.cleanup_host("host-docker")
+    assert made not in bench.netlink.devices
