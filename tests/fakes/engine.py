@@ -21,6 +21,8 @@ from novadocker.virt.docker.facts import EngineFacts, Image
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.spec import ContainerSpec
 
+_START = "2026-01-01T00:00:00Z"
+
 FACTS = EngineFacts(
     version="20.10.24+dfsg1",
     api_version="1.41",
@@ -70,7 +72,12 @@ class FakeEngine:
         self.specs[spec.name] = spec
         self._files[identity] = dict(self._files[image.id])
         self._containers[spec.name] = Container(
-            id=identity, name=spec.name, status="created", image=image.id, labels=dict(spec.labels)
+            id=identity,
+            name=spec.name,
+            status="created",
+            image=image.id,
+            labels=dict(spec.labels),
+            may_reboot="SYS_BOOT" in spec.cap_add,
         )
         return identity
 
@@ -99,7 +106,7 @@ class FakeEngine:
                 facts="OCI runtime create failed: unable to start container process caused: "
                 'exec: "missing": executable file not found in $PATH: unknown',
             )
-        self._change(one, "start", status="running", pid=4242 + len(self.specs))
+        self._change(one, "start", status="running", pid=4242 + len(self.specs), started_at=_START)
         if argv[:1] == ("exit",):
             self._output[one.name] = b"last words\n"
             self.end(one.name, code=int(argv[1]))
@@ -227,10 +234,11 @@ class FakeEngine:
 
     # What a test does to it.
 
-    def end(self, container: str, *, code: int, oom: bool = False) -> None:
-        """Let a container's process end by itself."""
+    def end(self, container: str, *, code: int, oom: bool = False, after: int = 30) -> None:
+        """Let a container's process end by itself, `after` seconds."""
         one = self._one(container)
-        self._change(one, "die", status="exited", pid=0, exit_code=code, oom_killed=oom)
+        ended = f"2026-01-01T00:00:{after:02}.123456789Z"
+        self._change(one, "die", status="exited", pid=0, exit_code=code, oom_killed=oom, finished_at=ended)
 
     def starve(self, container: str) -> None:
         """Let the kernel kill one of a container's processes, which runs on, for want of memory."""

@@ -41,6 +41,7 @@ def server(**changes: Any) -> objects.Instance:
         "system_metadata": {},
         "metadata": {},
         "host": "host-docker",
+        "vm_state": "active",
         "task_state": None,
         "info_cache": None,
         "migration_context": None,

@@ -114,6 +114,18 @@ class Containers:
             f"The server's process {end}.", facts=f"Its last line: {lines[-1][:120]}" if lines else ""
         )
 
+    def reboot_if_wanted(self, uuid: str) -> bool:
+        """Start a server again that has ended because somebody inside asked for a reboot; say whether it had.
+
+        Its sandbox runs on, and with it its network.
+        """
+        found = self.workload(uuid)
+        if found is None or not power.reboot_wanted(found):
+            return False
+        LOG.info("Server %s reboots: somebody inside asked for it", uuid)
+        self._engine.start(found.name)
+        return True
+
     def stop(self, uuid: str, *, grace: int) -> None:
         """Stop a server's process, kindly for `grace` seconds; its namespace stays."""
         name = names.container(uuid=uuid, role=names.WORKLOAD)

@@ -149,7 +149,12 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             store=travel or GlanceDisks(),
         )
         self._watcher = Watcher(
-            engine=self._engine, host=host, emit=self._emit, settled=_settled, lost=self._servers.lost
+            engine=self._engine,
+            host=host,
+            emit=self._emit,
+            settled=_settled,
+            lost=self._servers.lost,
+            rebooted=self._containers.reboot_if_wanted,
         )
         self._beginning = False
         self._terminals = Terminals(
@@ -264,7 +269,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 return hardware.InstanceInfo(state=int(power.Power.SHUTDOWN))
         if found is None:
             raise exception.InstanceNotFound(instance_id=instance.uuid)
-        return hardware.InstanceInfo(state=int(power.state(found)), internal_id=found.id)
+        suspended = instance.vm_state == vm_states.SUSPENDED or instance.task_state == task_states.SUSPENDING
+        return hardware.InstanceInfo(state=int(power.state(found, suspended=suspended)), internal_id=found.id)
 
     def list_instances(self) -> list[str]:
         """Return the names of the servers here."""
@@ -457,6 +463,22 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Let a frozen server go on."""
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.unpause(instance.uuid)
+
+    def suspend(self, context: Any, instance: Any) -> None:
+        """Freeze a server's processes; what they have in memory stays there."""
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=False):
+            self._containers.pause(instance.uuid)
+
+    def resume(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        share_info: Any = None,
+    ) -> None:
+        """Let a suspended server go on; one the host has lost by a reboot meanwhile starts."""
+        self.power_on(context, instance, network_info, block_device_info)
 
     def snapshot(
         self, context: Any, instance: Any, image_id: str, update_task_state: Callable[..., None]

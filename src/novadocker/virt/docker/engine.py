@@ -120,9 +120,11 @@ class DockerEngine:
             exit_code=state.get("ExitCode", 0),
             oom_killed=bool(state.get("OOMKilled")),
             error=state.get("Error", ""),
+            started_at=state.get("StartedAt", ""),
             finished_at=state.get("FinishedAt", ""),
             image=found["Image"],
             labels=found["Config"].get("Labels") or {},
+            may_reboot="SYS_BOOT" in (found["HostConfig"].get("CapAdd") or ()),
         )
 
     def list(self, *, host: str, role: str) -> list[Container]:

@@ -41,6 +41,7 @@ class Watcher:
     :param emit: tells Nova (uuid, "started" | "stopped" | "paused" | "resumed").
     :param settled: whether Nova's record agrees that a server has stopped, or no longer cares.
     :param lost: whether a server is of this host and yet has no container.
+    :param rebooted: starts a server again that has ended to be rebooted; says whether it had.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class Watcher:
         emit: Emit,
         settled: Callable[[str], bool],
         lost: Callable[[str], bool],
+        rebooted: Callable[[str], bool],
     ) -> None:
         self._engine = engine
         self._host = host
         self._settled = settled
         self._lost = lost
+        self._rebooted = rebooted
         self._news = News(
             emit=emit,
             settled=lambda uuid: self._settled(uuid),
@@ -95,7 +98,7 @@ class Watcher:
         now = {one.labels.get(names.LABEL_UUID, ""): one.status for one in found}
         for uuid in {*servers, *now}:
             status = now.get(uuid, _GONE)
-            if status in _ENDED:
+            if status in _ENDED and not self._comes_back(uuid):
                 self._states[uuid] = status
                 self._news.tell(uuid, STOPPED, unless_known=True)
 
@@ -197,5 +200,15 @@ class Watcher:
                 self._ended_while_busy.add(uuid)
             elif busy and change == "started":
                 self._ended_while_busy.discard(uuid)
-        if not busy:
+        if not busy and not (change == STOPPED and self._comes_back(uuid)):
             self._news.tell(uuid, change)
+
+    def _comes_back(self, uuid: str) -> bool:
+        """Say whether a server has ended to be rebooted; one under an operation of ours is left to it."""
+        if uuid in self._busy:
+            return False
+        try:
+            return self._rebooted(uuid)
+        except EngineError as error:
+            LOG.warning("Server %(id)s did not come back: %(why)s", {"id": uuid, "why": error})
+            return False

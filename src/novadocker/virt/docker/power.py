@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 
 
@@ -14,6 +15,7 @@ class Power(IntEnum):
     RUNNING = 1
     PAUSED = 3
     SHUTDOWN = 4
+    SUSPENDED = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,7 @@ class Container:
 
     :param status: created, running, paused, restarting, removing, exited or dead.
     :param pid: its first process on the host; 0 when it does not run.
+    :param may_reboot: whether its processes may call reboot(2), which ends their own namespace only.
     """
 
     id: str
@@ -31,9 +34,11 @@ class Container:
     exit_code: int = 0
     oom_killed: bool = False
     error: str = ""
+    started_at: str = ""
     finished_at: str = ""
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    may_reboot: bool = False
 
     @property
     def running(self) -> bool:
@@ -42,6 +47,8 @@ class Container:
 
 
 _KILLED = 128 + 9
+_REBOOTED = 128 + 1
+_LEAST_UPTIME = 1.0
 
 _POWER = {
     "created": Power.SHUTDOWN,
@@ -57,9 +64,26 @@ _POWER = {
 }
 
 
-def state(container: Container) -> Power:
-    """Return the power state of a container."""
+def state(container: Container, *, suspended: bool = False) -> Power:
+    """Return the power state of a container.
+
+    :param suspended: whether a frozen one was asked to be suspended, not paused: Docker knows one freezing.
+    """
+    if container.status == "paused" and suspended:
+        return Power.SUSPENDED
     return _POWER.get(container.status, Power.NOSTATE)
+
+
+def reboot_wanted(container: Container) -> bool:
+    """Say whether a container has ended because somebody inside it asked for a reboot.
+
+    The kernel ends a namespace's process 1 by SIGHUP then, and by SIGINT for a halt (reboot(2)). Where no
+    process may ask, one that died of SIGHUP is simply dead; and one that ends as soon as it begins stays so.
+    """
+    if container.status != "exited" or container.exit_code != _REBOOTED or not container.may_reboot:
+        return False
+    ran = datetime.fromisoformat(container.finished_at) - datetime.fromisoformat(container.started_at)
+    return ran.total_seconds() >= _LEAST_UPTIME
 
 
 def epitaph(container: Container) -> str:
