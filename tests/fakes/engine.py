@@ -4,6 +4,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import queue
@@ -45,6 +46,7 @@ class FakeEngine:
         self.reachable = True
         self.busy_removals = 0
         self.loads = 0
+        self._numbers = itertools.count()
         self.exported: list[str] = []
         self.specs: dict[str, ContainerSpec] = {}
         self._facts = facts
@@ -68,7 +70,7 @@ class FakeEngine:
             raise NotFound("Could not create.", facts=f"No such image: {spec.image}")
         if spec.name in self._containers:
             raise Busy("Could not create.", facts=f"name {spec.name} is in use")
-        identity = hashlib.sha256(f"{spec.name}{len(self.specs)}".encode()).hexdigest()
+        identity = hashlib.sha256(f"{spec.name}{next(self._numbers)}".encode()).hexdigest()
         self.specs[spec.name] = spec
         self._files[identity] = dict(self._files[image.id])
         self._containers[spec.name] = Container(
@@ -106,7 +108,7 @@ class FakeEngine:
                 facts="OCI runtime create failed: unable to start container process caused: "
                 'exec: "missing": executable file not found in $PATH: unknown',
             )
-        self._change(one, "start", status="running", pid=4242 + len(self.specs), started_at=_START)
+        self._change(one, "start", status="running", pid=4242 + next(self._numbers), started_at=_START)
         if argv[:1] == ("exit",):
             self._output[one.name] = b"last words\n"
             self.end(one.name, code=int(argv[1]))
@@ -134,6 +136,14 @@ class FakeEngine:
     def wait(self, container: str, *, timeout: float) -> int | None:
         one = self._one(container)
         return None if one.running else one.exit_code
+
+    def rename(self, container: str, *, name: str) -> None:
+        one = self._one(container)
+        if name in self._containers:
+            raise Busy("Could not rename.", facts=f"name {name} is in use")
+        del self._containers[one.name]
+        self._containers[name] = replace(one, name=name)
+        self.specs[name] = self.specs.pop(one.name)
 
     def remove(self, container: str) -> None:
         self._answer()
@@ -203,6 +213,9 @@ class FakeEngine:
         if found is None:
             raise NotFound("Could not tag.", facts=f"No such image: {image}")
         self._tags[reference] = found.id
+
+    def disk(self, container: str) -> dict[str, str]:
+        return {"type": "none", "device": f"/disks/{self._one(container).id}", "o": "bind"}
 
     def untag(self, reference: str) -> None:
         self._answer()

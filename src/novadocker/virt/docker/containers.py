@@ -30,7 +30,8 @@ class Containers:
 
     def workloads(self) -> list[Container]:
         """Return the workloads of all this host's servers."""
-        return self._engine.list(host=self._host, role=names.WORKLOAD)
+        found = self._engine.list(host=self._host, role=names.WORKLOAD)
+        return [one for one in found if not names.set_aside(one.name)]
 
     def complete(self, uuid: str) -> bool:
         """Say whether a server has both its containers."""
@@ -153,7 +154,7 @@ class Containers:
 
         :param returns: it goes back to what it was before a move, so the disk from before stays.
         """
-        for role in (names.WORKLOAD, names.SANDBOX):
+        for role in (names.WORKLOAD, names.RESCUED, names.SANDBOX):
             name = names.container(uuid=uuid, role=role)
             if self._mine(name) is not None:
                 self._remove(name)

@@ -60,6 +60,7 @@ from novadocker.virt.docker.neutron import Neutron
 from novadocker.virt.docker.ovsdb import IdlSwitchDB
 from novadocker.virt.docker.plugging import OsVif
 from novadocker.virt.docker.ports import Ports
+from novadocker.virt.docker.rescue import Rescue
 from novadocker.virt.docker.servers import Servers
 from novadocker.virt.docker.snapshots import Snapshots
 from novadocker.virt.docker.terminals import MARK, Terminals
@@ -137,6 +138,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             facts=self._facts,
             disk_limit=lambda: self._disk_limit,
         )
+        self._rescue = Rescue(engine=self._engine, containers=self._containers, servers=self._servers)
         self._disks = Disks(engine=self._engine, host=host)
         self._snapshots = Snapshots(disks=self._disks, service=image_service or glance.API())
         self._moves = Moves(
@@ -448,6 +450,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         )  # fmt: skip
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.stop(instance.uuid, grace=grace)
+            if hard and instance.vm_state != vm_states.RESCUED:
+                self._rescue.leave(instance.uuid)  # where entering or leaving it was cut short
             if hard and not self._containers.complete(instance.uuid):
                 self._moves.take_in(context, instance)
                 properties = objects.ImageMeta.from_instance(instance).properties
@@ -463,6 +467,28 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Let a frozen server go on."""
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.unpause(instance.uuid)
+
+    def rescue(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        image_meta: Any,
+        rescue_password: str,
+        block_device_info: Any,
+        share_info: Any = None,
+    ) -> None:
+        """Start a container of a rescue image in a server's place, with the server's disk at /mnt."""
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
+            self._containers.stop(instance.uuid, grace=0)
+            self._rescue.enter(context, instance, network_info or (), image=image_meta)
+
+    def unrescue(self, context: Any, instance: Any) -> None:
+        """Give a server its own container back, and start it."""
+        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
+            self._rescue.leave(instance.uuid)
+            vifs = instance.get_network_info()
+            self._servers.run(context, instance, vifs, events=self._events(instance))
 
     def suspend(self, context: Any, instance: Any) -> None:
         """Freeze a server's processes; what they have in memory stays there."""

@@ -4,16 +4,17 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import docker
 import requests
 import urllib3
 from docker import errors as docker_errors
-from docker.types import LogConfig
+from docker.types import DriverConfig, LogConfig, Mount
 
 from novadocker.virt.docker import disk_image, hijack, names
 from novadocker.virt.docker.doors import EngineEvent, EventStream, Terminal
@@ -24,6 +25,9 @@ from novadocker.virt.docker.spec import ContainerSpec
 
 # Seconds for what depends on an image's size; the daemon is silent until it is done.
 _SLOW = 3600
+
+# What the kernel takes of a mount's options: a page, with the zero at its end.
+_MOUNT_OPTIONS = 4096
 
 # Console output kept per server, by Docker itself: two files, the older one dropped when the newer is full.
 # Its `local` format keeps every byte; json-file turns those that are no UTF-8 into U+FFFD.
@@ -87,6 +91,7 @@ class DockerEngine:
                 *(f"{source}:{target}:ro" for source, target in spec.binds.items()),
                 *(f"{source}:{target}" for source, target in spec.disks.items()),
             ],
+            mounts=[_mount(target, options) for target, options in spec.mounts.items()],
             storage_opt={"size": str(spec.disk)} if spec.disk else None,
             cgroup_parent=spec.cgroup_parent or None,
             log_config=LogConfig(type="local", config=_LOG_LIMIT) if spec.log else LogConfig(type="none"),
@@ -180,6 +185,11 @@ class DockerEngine:
             return None
         return int(answer["StatusCode"])
 
+    def rename(self, container: str, *, name: str) -> None:
+        """Give a container another name; raises Busy where that is taken."""
+        with self._translate(f"rename container {container}"):
+            self._api().rename(container, name)
+
     def remove(self, container: str) -> None:
         """Kill and remove a container and its anonymous volumes; one that is gone already is fine."""
         try:
@@ -252,6 +262,30 @@ class DockerEngine:
         repository, _, tag = reference.rpartition(":")
         with self._translate(f"tag image {image}"):
             self._api().tag(image, repository, tag, force=True)
+
+    def disk(self, container: str) -> Mapping[str, str]:
+        """Return how the disk of a container that does not run is mounted, as Docker's local volumes say it.
+
+        Its writes count against the container's quota, as its own do.
+        """
+        with self._translate(f"find the disk of container {container}"):
+            found = self._api().inspect_container(container)
+            place = Path(self._api().info()["DockerRootDir"])
+        storage = found["GraphDriver"]
+        if storage["Name"] == "overlay2":
+            data = storage["Data"]
+            parts = {"lowerdir": data["LowerDir"], "upperdir": data["UpperDir"], "workdir": data["WorkDir"]}
+            options = ",".join(f"{key}={value}" for key, value in parts.items())
+            if len(options) < _MOUNT_OPTIONS:
+                return {"type": "overlay", "device": "overlay", "o": options}
+            raise EngineError("The server's image has too many layers for its disk to be mounted.")
+        if storage["Name"] == "btrfs":
+            try:
+                known = (place / "image/btrfs/layerdb/mounts" / found["Id"] / "mount-id").read_text()
+            except OSError as error:
+                raise EngineError("Could not find the container's disk.", facts=str(error)) from error
+            return {"type": "none", "device": str(place / "btrfs/subvolumes" / known), "o": "bind"}
+        raise EngineError(f"A disk on the daemon's storage driver {storage['Name']} cannot be mounted.")
 
     def untag(self, reference: str) -> None:
         """Drop a tag, and with an image's last tag the image; one that is gone already is fine."""
@@ -353,6 +387,13 @@ class DockerEngine:
             facts=_root(error),
             hint="Is dockerd running, and does [docker] host name its socket?",
         )
+
+
+def _mount(target: str, options: Mapping[str, str]) -> Mount:
+    """Return a volume without a name: mounted by the daemon at a start, removed with its container."""
+    # Without no_copy Docker would fill it with what the image has in that place.
+    local = DriverConfig("local", dict(options))
+    return Mount(target, None, type="volume", no_copy=True, driver_config=local)
 
 
 def _root(error: BaseException) -> str:

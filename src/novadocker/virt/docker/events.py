@@ -94,8 +94,7 @@ class Watcher:
         For the time before we followed: when Nova has gone through its servers at its start, and started
         again what it means to run.
         """
-        found = self._engine.list(host=self._host, role=names.WORKLOAD)
-        now = {one.labels.get(names.LABEL_UUID, ""): one.status for one in found}
+        now = self._seen()
         for uuid in {*servers, *now}:
             status = now.get(uuid, _GONE)
             if status in _ENDED and not self._comes_back(uuid):
@@ -152,10 +151,7 @@ class Watcher:
 
     def _catch_up(self) -> None:
         """Tell what changed while there was no stream; at first, Nova has just looked itself."""
-        now = {
-            one.labels.get(names.LABEL_UUID, ""): one.status
-            for one in self._engine.list(host=self._host, role=names.WORKLOAD)
-        }
+        now = self._seen()
         first, self._connected = not self._connected, True
         before, self._states = self._states, now
         if first:
@@ -168,6 +164,12 @@ class Watcher:
                 self._changed(uuid, change)
         for uuid in before.keys() - now.keys():
             self._removed(uuid)
+
+    def _seen(self) -> dict[str, str]:
+        found = self._engine.list(host=self._host, role=names.WORKLOAD)
+        return {
+            one.labels.get(names.LABEL_UUID, ""): one.status for one in found if not names.set_aside(one.name)
+        }
 
     def _handle(self, event: EngineEvent) -> None:
         if event.role != names.WORKLOAD or not event.uuid:

@@ -15,6 +15,8 @@ LABEL_NAME = "nova.docker.name"
 SANDBOX = "sandbox"
 WORKLOAD = "workload"
 SNAPSHOT = "snapshot"
+# Of a server's own container while the server is in rescue: in its name only, for a label stays as it is.
+RESCUED = "rescued"
 
 # external_ids of an OVS Interface; the value is the CONF.host of the nova-compute that plugged it.
 OWNER_MARK = "nova-docker-host"
@@ -33,6 +35,11 @@ _ALIAS_PREFIX = "nova-docker:"
 def container(*, uuid: str, role: str) -> str:
     """Return the name of a server's container."""
     return f"nova-{uuid}" if role == WORKLOAD else f"nova-{uuid}-{role}"
+
+
+def set_aside(name: str) -> bool:
+    """Say whether a name is that of a server's own container while another stands in for it."""
+    return name.endswith(f"-{RESCUED}")
 
 
 def labels(*, uuid: str, host: str, role: str, name: str) -> dict[str, str]:

@@ -16,10 +16,11 @@ from novadocker.virt.docker import files, spec
 from novadocker.virt.docker.conf import Settings
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.errors import ImageRejected
-from novadocker.virt.docker.facts import EngineFacts
+from novadocker.virt.docker.facts import EngineFacts, Image
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.ports import Ports, hostname
+from novadocker.virt.docker.spec import ContainerSpec
 
 LOG = logging.getLogger(__name__)
 
@@ -76,14 +77,38 @@ class Servers:
 
     def make(self, context: Any, instance: Any, *, command_line: str | None) -> int:
         """Make those of a server's containers that are missing; return the process that holds its network."""
-        flavor, found = instance.flavor, self._facts()
-        choices = extra_specs.parse(flavor.extra_specs or {}, user_namespaces=found.user_namespaces)
-        image = self._images.kept(instance.uuid) or self._images.ensure(
+        sandbox, workload = self._described(
+            context, instance, image=self._images.kept(instance.uuid), command_line=command_line
+        )
+        return self._containers.make(sandbox=sandbox, workload=workload)
+
+    def stand_in(self, context: Any, instance: Any, *, image: Any) -> ContainerSpec:
+        """Return what a server's container would be if it were made from another image.
+
+        :param image: Nova's metadata of it.
+        """
+        found = self._ensured(context, instance, image_id=image.id)
+        command_line = image.properties.get("os_command_line")
+        return self._described(context, instance, image=found, command_line=command_line)[1]
+
+    def watch(self, instance: Any) -> None:
+        """Look on as a server's process begins; raises ProcessFailed when it fails meanwhile."""
+        self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
+
+    def _ensured(self, context: Any, instance: Any, *, image_id: str) -> Image:
+        return self._images.ensure(
             context,
-            instance.image_ref,
-            disk_limit=(flavor.root_gb << 30) or self._settings.image_limit_bytes,
+            image_id,
+            disk_limit=(instance.flavor.root_gb << 30) or self._settings.image_limit_bytes,
             trusted_certs=instance.trusted_certs,
         )
+
+    def _described(
+        self, context: Any, instance: Any, *, image: Image | None, command_line: str | None
+    ) -> tuple[ContainerSpec, ContainerSpec]:
+        flavor, found = instance.flavor, self._facts()
+        choices = extra_specs.parse(flavor.extra_specs or {}, user_namespaces=found.user_namespaces)
+        image = image or self._ensured(context, instance, image_id=instance.image_ref)
         server = spec.server(
             uuid=instance.uuid,
             name=instance.name,
@@ -107,9 +132,9 @@ class Servers:
             disk_limit=self._disk_limit(),
         )
         files.prepare(ground.files)
-        return self._containers.make(
-            sandbox=spec.sandbox(server, image=self._images.sandbox(), ground=ground),
-            workload=spec.workload(server, image=image, ground=ground),
+        return (
+            spec.sandbox(server, image=self._images.sandbox(), ground=ground),
+            spec.workload(server, image=image, ground=ground),
         )
 
     def run(

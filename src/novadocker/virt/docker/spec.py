@@ -28,6 +28,7 @@ class ContainerSpec:
 
     :ivar binds: what is mounted to be read only, by its place on the host.
     :ivar disks: what is mounted to be written to.
+    :ivar mounts: what the daemon mounts for it, by its place inside, as options of Docker's local volumes.
     :ivar tmpfs: folders in memory, with their mount options.
     """
 
@@ -49,6 +50,7 @@ class ContainerSpec:
     no_new_privileges: bool = True
     binds: Mapping[str, str] = field(default_factory=dict)
     disks: Mapping[str, str] = field(default_factory=dict)
+    mounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     shm: int = 0
     disk: int = 0

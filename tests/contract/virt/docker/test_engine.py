@@ -72,14 +72,23 @@ class Bench:
         return wanted.name
 
 
-@pytest.fixture(scope="module", params=["fake", pytest.param("docker", marks=pytest.mark.functional)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "fake",
+        pytest.param("overlay2", marks=pytest.mark.functional),
+        pytest.param("btrfs", marks=pytest.mark.functional),
+    ],
+)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory() as spool:
         if request.param == "fake":
             yield Bench(FakeEngine(), real=False, spool=Path(spool))
             return
-        daemons.require("dockerd", "busybox")
-        with daemons.dockerd() as daemon:
+        daemons.require("dockerd", "busybox", "mkfs.btrfs")
+        if request.param not in Path("/proc/filesystems").read_text().replace("overlay", "overlay2"):
+            pytest.skip(f"machine cannot: mount {request.param}")
+        with daemons.dockerd(storage=request.param) as daemon:
             yield Bench(DockerEngine(url=daemon.url, timeout=30), real=True, spool=Path(spool))
 
 
@@ -253,6 +262,40 @@ def test_an_image_has_two_tags_and_is_saved_whole(bench: Bench) -> None:
     bench.engine.untag("nova-docker/kept:two")
     with pytest.raises(NotFound):
         b"".join(bench.engine.save("nova-docker/kept:two"))
+
+
+def test_a_container_takes_another_name(bench: Bench) -> None:
+    name, other = bench.container(), bench.container()
+    before = bench.engine.inspect(name)
+    with pytest.raises(Busy):
+        bench.engine.rename(name, name=other)
+    bench.engine.rename(name, name=f"{name}-rescued")
+    assert bench.engine.inspect(name) is None
+    after = bench.engine.inspect(f"{name}-rescued")
+    assert (after.id, after.labels) == (before.id, before.labels)
+    assert f"{name}-rescued" in {one.name for one in bench.engine.list(host=HOST, role=names.WORKLOAD)}
+    with pytest.raises(NotFound):
+        bench.engine.rename(name, name="nova-nobody")
+
+
+def test_a_disk_is_mounted_in_another_container(bench: Bench) -> None:
+    name = bench.container()
+    bench.put(name, "made", b"by the server")
+    if isinstance(bench.engine, FakeEngine):
+        assert bench.engine.disk(name)["device"]
+    else:
+        script = "cat /mnt/made; echo mended > /mnt/made; id > /mnt/new; test ! -e /made"
+        other = bench.container(mounts={"/mnt": bench.engine.disk(name)}, command=("sh", "-c", script))
+        bench.engine.start(other)
+        assert bench.engine.wait(other, timeout=10) == 0
+        assert bench.engine.logs(other, limit=100) == b"by the server"
+        bench.engine.remove(other)
+        assert not bench.engine._connect().volumes()["Volumes"]
+        assert bench.files(bench.engine.export(name))["made"] == b"mended\n"
+        bench.engine.start(name)
+        assert bench.engine.inspect(name).status == "running"
+    with pytest.raises(NotFound):
+        bench.engine.disk("nova-nobody")
 
 
 def test_events_tell_who_and_what(bench: Bench) -> None:
