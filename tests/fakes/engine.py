@@ -17,8 +17,8 @@ from tests.fakes import docker_archive
 
 from novadocker.virt.docker import disk_image, names
 from novadocker.virt.docker.doors import EngineEvent
-from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
-from novadocker.virt.docker.facts import EngineFacts, Image
+from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound, ReadOnlyRoot
+from novadocker.virt.docker.facts import EngineFacts, File, Image
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.spec import ContainerSpec
 
@@ -49,6 +49,7 @@ class FakeEngine:
         self._numbers = itertools.count()
         self.exported: list[str] = []
         self.specs: dict[str, ContainerSpec] = {}
+        self.files: dict[str, dict[str, File]] = {}  # what was put in, by container and path
         self._facts = facts
         self._containers: dict[str, Container] = {}
         self._output: dict[str, bytes] = {}
@@ -160,6 +161,27 @@ class FakeEngine:
     def logs(self, container: str, *, limit: int) -> bytes:
         return self._output.get(self._one(container).name, b"")[-limit:]
 
+    def put(self, container: str, archive: bytes) -> None:
+        name = self._one(container).name
+        if self.specs[name].read_only:
+            raise ReadOnlyRoot("Could not put.", facts="Its root disk is read-only.")
+        files = self.files.setdefault(name, {})
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            for entry in tar:
+                path = f"/{entry.name}"
+                if any(known.startswith(f"{path}/") for known in files):
+                    raise EngineError("Could not put.", facts=f'cannot overwrite directory "{path}"')
+                stream = tar.extractfile(entry)
+                assert stream is not None
+                files[path] = File(content=stream.read(), mode=entry.mode, uid=entry.uid, gid=entry.gid)
+                self._files[self._one(container).id][entry.name] = files[path].content
+
+    def read(self, container: str, path: str, *, limit: int) -> File | None:
+        found = self.files.get(self._one(container).name, {}).get(path)
+        if found and len(found.content) > limit:
+            raise EngineError(f"Could not read {path}.", facts=f"It has {len(found.content)} bytes.")
+        return found
+
     def image(self, reference: str) -> Image | None:
         self._answer()
         return self._images.get(self._tags.get(reference, reference))
@@ -256,10 +278,6 @@ class FakeEngine:
     def starve(self, container: str) -> None:
         """Let the kernel kill one of a container's processes, which runs on, for want of memory."""
         self._tell(self._one(container), "oom")
-
-    def put(self, container: str, name: str, content: bytes) -> None:
-        """Let a container's process write a file."""
-        self._files[self._one(container).id][name] = content
 
     def write(self, container: str, output: bytes) -> None:
         """Let a container's process write something."""

@@ -38,8 +38,8 @@ def test_every_capability_is_told_with_its_reason() -> None:
 
 def test_the_sandbox_is_as_told() -> None:
     sandbox = spec.sandbox(
-        spec.server(
-            command_line=None, uuid="u", name="n", host="h", hostname="n", vcpus=1, memory_mb=64, swap_mb=0,
+        spec.Server(
+            uuid="u", name="n", host="h", hostname="n", vcpus=1, memory_mb=64, swap_mb=0,
             root_gb=1,
         ),
         image="i",

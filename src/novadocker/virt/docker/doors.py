@@ -6,11 +6,11 @@ Rooms know these; only the driver knows who stands behind them, and the tests' f
 examination as the real ones (tests/contract).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from novadocker.virt.docker.facts import EngineFacts, Image
+from novadocker.virt.docker.facts import EngineFacts, File, Image
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.spec import ContainerSpec
 
@@ -74,6 +74,10 @@ class Engine(Protocol):
     def remove(self, container: str) -> None: ...
 
     def logs(self, container: str, *, limit: int) -> bytes: ...
+
+    def put(self, container: str, archive: bytes) -> None: ...
+
+    def read(self, container: str, path: str, *, limit: int) -> File | None: ...
 
     def image(self, reference: str) -> Image | None: ...
 
@@ -212,6 +216,14 @@ class ImageService(Protocol):
     def update(
         self, context: Any, id_or_uri: str, image_info: dict[str, Any], data: Any = None
     ) -> dict[str, Any]: ...
+
+
+class DriveContent(Protocol):
+    """What belongs on a server's config drive: paths below it, each with what is in the file."""
+
+    def __call__(
+        self, instance: Any, network_info: Any, *, files: Sequence[tuple[str, bytes]], password: str | None
+    ) -> Iterable[tuple[str, bytes]]: ...
 
 
 class Spool(Protocol):

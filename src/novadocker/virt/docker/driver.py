@@ -18,7 +18,7 @@ from nova.compute import utils as compute_utils
 from nova.console import type as ctype
 from nova.image import glance
 from nova.network import neutron as nova_neutron
-from nova.virt import driver, hardware
+from nova.virt import configdrive, driver, hardware
 from nova.virt import event as virt_event
 from oslo_log import log as logging
 
@@ -31,6 +31,7 @@ from novadocker.virt.docker import (
     console,
     facts,
     faults,
+    metadata,
     names,
     power,
     refusal,
@@ -51,6 +52,7 @@ from novadocker.virt.docker.doors import (
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.events import Watcher
+from novadocker.virt.docker.guest import Given, Guest
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.interfaces import Interfaces
 from novadocker.virt.docker.moves import Moves
@@ -137,6 +139,12 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             settings=self._settings,
             facts=self._facts,
             disk_limit=lambda: self._disk_limit,
+            guest=Guest(
+                engine=self._engine,
+                facts=self._facts,
+                content=metadata.drive_content,
+                wants_drive=lambda instance: bool(configdrive.required_by(instance)),
+            ),
         )
         self._rescue = Rescue(engine=self._engine, containers=self._containers, servers=self._servers)
         self._disks = Disks(engine=self._engine, host=host)
@@ -354,7 +362,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                     context,
                     instance,
                     network_info,
-                    command_line=image_meta.properties.get("os_command_line"),
+                    given=Given(files=injected_files or (), password=admin_password),
                     events=self._events(instance) if power_on else None,
                     start=power_on,
                 )
@@ -454,9 +462,15 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 self._rescue.leave(instance.uuid)  # where entering or leaving it was cut short
             if hard and not self._containers.complete(instance.uuid):
                 self._moves.take_in(context, instance)
-                properties = objects.ImageMeta.from_instance(instance).properties
-                self._servers.make(context, instance, command_line=properties.get("os_command_line"))
+                self._servers.make(context, instance)
             self._servers.run(context, instance, network_info or (), events=self._events(instance))
+
+    def set_admin_password(self, instance: Any, new_pass: str) -> None:
+        """Change root's password; raises SetAdminPasswdNotSupported where the image has no such account."""
+        with faults.translated(faults.failed):
+            if not self._servers.set_password(instance, new_pass):
+                raise exception.SetAdminPasswdNotSupported
+        metadata.save_password(instance, new_pass)
 
     def pause(self, instance: Any) -> None:
         """Freeze a server's processes."""
@@ -584,7 +598,6 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 instance,
                 network_info or (),
                 stayed=migration.source_compute == migration.dest_compute,
-                command_line=image_meta.properties.get("os_command_line"),
                 events=self._events(instance),
                 start=power_on,
             )
@@ -606,13 +619,11 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         share_info: Any = None,
     ) -> None:
         """Run a server again as it was before it moved; Nova has given it its old flavor back."""
-        properties = objects.ImageMeta.from_instance(instance).properties
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=power_on):
             self._moves.come_back(
                 context,
                 instance,
                 network_info or (),
-                command_line=properties.get("os_command_line"),
                 events=self._events(instance),
                 start=power_on,
             )

@@ -21,6 +21,10 @@ class Busy(EngineError):
     """The daemon cannot do it just now, or the container is in the wrong state for it."""
 
 
+class ReadOnlyRoot(EngineError):
+    """The container's root disk cannot be written: its flavor says so."""
+
+
 class ImageRejected(NovaDockerError):
     """A Glance image that cannot become a container."""
 
@@ -31,6 +35,10 @@ class DiskChanged(NovaDockerError):
 
 class UploadIncomplete(NovaDockerError):
     """The image service has less than the whole image."""
+
+
+class SettingRejected(NovaDockerError):
+    """Something asked for with a server that its container cannot have."""
 
 
 class ProcessFailed(NovaDockerError):

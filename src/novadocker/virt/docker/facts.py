@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from novadocker import oci_runtime
@@ -51,6 +52,27 @@ class EngineFacts:
         ]
         major, minor, patch = [*numbers, 0, 0, 0][:3]
         return major * 1_000_000 + minor * 1_000 + patch
+
+    @property
+    def root_owner(self) -> tuple[int, int]:
+        """The user and group that root of a container is on the host.
+
+        Source: with userns-remap dockerd keeps everything below a folder of its own, named <uid>.<gid>.
+        """
+        uid, _, gid = PurePosixPath(self.root_dir).name.partition(".")
+        if self.user_namespaces and uid.isdigit() and gid.isdigit():
+            return int(uid), int(gid)
+        return 0, 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file inside a container: its owner and group as they are in there."""
+
+    content: bytes
+    mode: int
+    uid: int
+    gid: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,6 @@ class Moves:
         vifs: Iterable[Any],
         *,
         stayed: bool,
-        command_line: str | None,
         events: EventWait | None,
         start: bool,
     ) -> None:
@@ -110,7 +109,7 @@ class Moves:
             # What an earlier stay may have left here is older than what comes now.
             self._containers.remove(uuid)
             self.take_in(context, instance)
-        self._servers.make(context, instance, command_line=command_line)
+        self._servers.make(context, instance)
         self._servers.run(context, instance, vifs, events=events, start=start)
 
     def take_in(self, context: Any, instance: Any) -> None:
@@ -145,7 +144,6 @@ class Moves:
         instance: Any,
         vifs: Iterable[Any],
         *,
-        command_line: str | None,
         events: EventWait | None,
         start: bool,
     ) -> None:
@@ -155,6 +153,6 @@ class Moves:
             if self._engine.image(names.before_tag(uuid)) is None:
                 raise DiskLost("The disk the server had here before is gone.")
             self._engine.tag(names.before_tag(uuid), reference=names.kept_tag(uuid))
-        self._servers.make(context, instance, command_line=command_line)
+        self._servers.make(context, instance)
         self._servers.run(context, instance, vifs, events=events, start=start)
         self._engine.untag(names.before_tag(uuid))

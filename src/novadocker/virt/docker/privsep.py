@@ -3,7 +3,7 @@
 """The one privilege context: what must be root, and the capabilities it needs.
 
 NET_ADMIN and SYS_ADMIN to make devices and enter namespaces, SYS_PTRACE to open another user's namespace,
-DAC_OVERRIDE to write its /proc/sys.
+DAC_OVERRIDE to write its /proc/sys, CHOWN to let the root of containers at their config drives.
 """
 
 import os
@@ -23,6 +23,7 @@ context = priv_context.PrivContext(
         capabilities.CAP_SYS_ADMIN,
         capabilities.CAP_SYS_PTRACE,
         capabilities.CAP_DAC_OVERRIDE,
+        capabilities.CAP_CHOWN,
     ],
 )
 

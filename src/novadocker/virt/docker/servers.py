@@ -12,14 +12,16 @@ from oslo_log import log as logging
 from oslo_utils.uuidutils import is_uuid_like
 
 from novadocker import extra_specs
-from novadocker.virt.docker import files, spec
+from novadocker.virt.docker import files, process, spec
 from novadocker.virt.docker.conf import Settings
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.errors import ImageRejected
 from novadocker.virt.docker.facts import EngineFacts, Image
+from novadocker.virt.docker.guest import Given, Guest
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.ports import Ports, hostname
+from novadocker.virt.docker.process import Process
 from novadocker.virt.docker.spec import ContainerSpec
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Servers:
         settings: Settings,
         facts: Callable[[], EngineFacts],
         disk_limit: Callable[[], bool],
+        guest: Guest,
     ) -> None:
         self._containers = containers
         self._images = images
@@ -49,6 +52,7 @@ class Servers:
         self._settings = settings
         self._facts = facts
         self._disk_limit = disk_limit
+        self._guest = guest
 
     def build(
         self,
@@ -56,17 +60,19 @@ class Servers:
         instance: Any,
         network_info: Any,
         *,
-        command_line: str | None,
+        given: Given,
         events: EventWait | None,
         start: bool,
     ) -> None:
         """Make a server, and start its process when its network works; after a failure, call `undo`."""
         clock = _Phases()
-        pid = self.make(context, instance, command_line=command_line)
+        pid = self.make(context, instance)
+        self._guest.put(instance, given=given, user=administrator(instance))
         clock.phase("containers")
         # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
         vifs = list(network_info or ())
         clock.phase("ports")
+        self._guest.fill_drive(self.place(instance), instance, vifs, given=given)
         self._ports.connect(context, instance, vifs, pid=pid, events=events)
         clock.phase("network")
         if start:
@@ -75,10 +81,11 @@ class Servers:
             clock.phase("start")
         LOG.info("Built: %s", clock, instance=instance)
 
-    def make(self, context: Any, instance: Any, *, command_line: str | None) -> int:
+    def make(self, context: Any, instance: Any) -> int:
         """Make those of a server's containers that are missing; return the process that holds its network."""
+        own = process.wanted(image=process.of_image(instance.system_metadata), metadata=instance.metadata)
         sandbox, workload = self._described(
-            context, instance, image=self._images.kept(instance.uuid), command_line=command_line
+            context, instance, image=self._images.kept(instance.uuid), wanted=own
         )
         return self._containers.make(sandbox=sandbox, workload=workload)
 
@@ -88,8 +95,13 @@ class Servers:
         :param image: Nova's metadata of it.
         """
         found = self._ensured(context, instance, image_id=image.id)
-        command_line = image.properties.get("os_command_line")
-        return self._described(context, instance, image=found, command_line=command_line)[1]
+        # What the server's owner wants to run is its own image's affair; of another image's properties Nova
+        # knows its own alone.
+        properties = {process.COMMAND_OF_IMAGE: image.properties.get(process.COMMAND_OF_IMAGE) or ""}
+        if image.id == instance.image_ref:
+            properties = process.of_image(instance.system_metadata)
+        wanted = process.wanted(image=properties, metadata={})
+        return self._described(context, instance, image=found, wanted=wanted)[1]
 
     def watch(self, instance: Any) -> None:
         """Look on as a server's process begins; raises ProcessFailed when it fails meanwhile."""
@@ -104,12 +116,12 @@ class Servers:
         )
 
     def _described(
-        self, context: Any, instance: Any, *, image: Image | None, command_line: str | None
+        self, context: Any, instance: Any, *, image: Image | None, wanted: Process
     ) -> tuple[ContainerSpec, ContainerSpec]:
         flavor, found = instance.flavor, self._facts()
         choices = extra_specs.parse(flavor.extra_specs or {}, user_namespaces=found.user_namespaces)
         image = image or self._ensured(context, instance, image_id=instance.image_ref)
-        server = spec.server(
+        server = spec.Server(
             uuid=instance.uuid,
             name=instance.name,
             host=self._settings.host,
@@ -118,10 +130,11 @@ class Servers:
             memory_mb=flavor.memory_mb,
             swap_mb=flavor.swap,
             root_gb=flavor.root_gb,
-            command_line=command_line,
             choices=choices,
+            process=wanted,
+            config_drive=self._guest.wants_drive(instance),
         )
-        if not (image.entrypoint or image.command or server.command):
+        if not (image.entrypoint or image.command or server.process.command):
             raise ImageRejected("It says nothing to run: it has neither an ENTRYPOINT nor a CMD.")
         ground = spec.Ground(
             files=self.place(instance),
@@ -132,6 +145,7 @@ class Servers:
             disk_limit=self._disk_limit(),
         )
         files.prepare(ground.files)
+        self._guest.prepare(ground.files, instance)
         return (
             spec.sandbox(server, image=self._images.sandbox(), ground=ground),
             spec.workload(server, image=image, ground=ground),
@@ -148,7 +162,10 @@ class Servers:
     ) -> None:
         """Start the process of a server that has its containers, its network first."""
         pid = self._containers.sandbox_restarted(instance.uuid)
-        files.prepare(self.place(instance))
+        vifs, place = list(vifs), self.place(instance)
+        files.prepare(place)
+        self._guest.prepare(place, instance)
+        self._guest.fill_drive(place, instance, vifs, given=Given())
         self._ports.connect(context, instance, vifs, pid=pid, events=events if start else None)
         if start:
             self._containers.start(instance.uuid)
@@ -171,6 +188,10 @@ class Servers:
             self.remove(instance, network_info or (), disconnect=True, wipe=True)
         except Exception:
             LOG.exception("Could not clean up after the failed build", instance=instance)
+
+    def set_password(self, instance: Any, password: str) -> bool:
+        """Change the administrator's password; False where the container has no such account."""
+        return self._guest.set_password(instance, user=administrator(instance), password=password)
 
     def wipe(self, instance: Any) -> bool:
         """Remove what lies on disk for a server; says whether it is gone."""
@@ -206,3 +227,8 @@ class _Phases:
 
     def __str__(self) -> str:
         return ", ".join(self._told)
+
+
+def administrator(instance: Any) -> str:
+    """Return the user whose password Nova sets: root, unless the image names another."""
+    return str(process.of_image(instance.system_metadata).get("os_admin_user") or "root")

@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a server's two containers should be (pure): everything Docker is told, as values."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from novadocker.extra_specs import Choices
 from novadocker.virt.docker import names
 from novadocker.virt.docker.facts import Image
+from novadocker.virt.docker.process import Process
 
 MIB = 1 << 20
+
+# Where a server's config drive lies below the directory of its files. cloud-init, told by nothing else, looks
+# for it in /config-drive (DataSourceConfigDrive).
+DRIVE = PurePosixPath("guest/config-drive")
 
 # The sandbox's only process sleeps in one system call; the memory is for runc, which becomes it.
 _SANDBOX_MEMORY = 16 * MIB
@@ -41,6 +44,8 @@ class ContainerSpec:
     cpus: int = 0
     pids: int
     command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str = ""
     hostname: str = ""
     user: str = ""
     stop_signal: str = ""
@@ -70,8 +75,9 @@ class Server:
     memory_mb: int
     swap_mb: int
     root_gb: int
-    command: tuple[str, ...] = ()
+    process: Process = field(default_factory=Process)
     choices: Choices = field(default_factory=Choices)
+    config_drive: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +90,6 @@ class Ground:
     cgroup_parent: str = ""
     init: bool = True
     disk_limit: bool = False
-
-
-def server(*, command_line: str | None, **known: Any) -> Server:
-    """Return a server's value; `command_line` replaces the image's own command, split as a shell would."""
-    return Server(command=tuple(shlex.split(command_line or "")), **known)
 
 
 def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
@@ -122,13 +123,15 @@ def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
         # Docker refuses more processors than there are; an overcommitted flavor may name more.
         cpus=min(server.vcpus, ground.cpus),
         pids=server.choices.pids or ground.pids,
-        command=server.command,
-        init=ground.init and wants_init(image, server.command),
+        command=server.process.command,
+        environment=server.process.environment,
+        working_dir=server.process.working_dir,
+        user=server.process.user,
+        init=ground.init and wants_init(image, server.process.command),
         cap_add=server.choices.held,
         no_new_privileges=server.choices.no_new_privileges,
         read_only=server.choices.read_only_root,
-        # Docker's own three lie on its storage, outside of every quota, and root inside may write to them.
-        binds={str(ground.files / name): f"/etc/{name}" for name in ("hostname", "hosts", "resolv.conf")},
+        binds=_binds(server, ground.files),
         tmpfs={path: _memory_folder(path, memory_mb=server.memory_mb) for path in server.choices.tmpfs},
         shm=(server.choices.shm_size_mb or 0) * MIB,
         disk=(server.root_gb << 30) if ground.disk_limit else 0,
@@ -139,6 +142,12 @@ def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
 def _memory_folder(path: str, *, memory_mb: int) -> str:
     mode = "1777" if path in {"/tmp", "/var/tmp"} else "755"
     return f"rw,nosuid,nodev,exec,size={max(memory_mb // 2, 1)}m,mode={mode}"
+
+
+def _binds(server: Server, files: Path) -> dict[str, str]:
+    # Docker's own three lie on its storage, outside of every quota, and root inside may write to them.
+    found = {str(files / name): f"/etc/{name}" for name in ("hostname", "hosts", "resolv.conf")}
+    return found | ({str(files / DRIVE): "/config-drive"} if server.config_drive else {})
 
 
 def wants_init(image: Image, command: tuple[str, ...]) -> bool:

@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from tests.fakes import docker_archive
 from tests.fakes.engine import FakeEngine
 from tests.functional.virt.docker import daemons
 
-from novadocker.virt.docker import archive, disk_image, names, pause, spec
+from novadocker.virt.docker import archive, disk_image, injection, names, pause, spec
 from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.engine import DockerEngine
-from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound
+from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound, ReadOnlyRoot
+from novadocker.virt.docker.facts import File
 
 HOST = "host-docker"
 
@@ -41,10 +43,7 @@ class Bench:
 
     def put(self, name: str, file: str, content: bytes) -> None:
         """Write a file into a container's root directory."""
-        if isinstance(self.engine, FakeEngine):
-            self.engine.put(name, file, content)
-        else:
-            self.engine._connect().put_archive(name, "/", docker_archive.tar({file: content}))
+        self.engine.put(name, docker_archive.tar({file: content}))
 
     def files(self, layer: Iterable[bytes]) -> dict[str, bytes]:
         """Return the files in a tar."""
@@ -174,6 +173,45 @@ def test_the_sandbox_image_loads(bench: Bench) -> None:
     tag, content = pause.archive("amd64")
     bench.engine.load([content])
     assert bench.engine.image(tag).command == ("/pause",)
+
+
+SHADOW = File(content=b"root:*:1:0:99999:7:::\n", mode=0o640, uid=0, gid=42)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_files_go_in_and_come_out_as_they_are(bench: Bench, running: bool) -> None:
+    name = bench.container()
+    if running:
+        bench.engine.start(name)
+    readme = File(content=bytes(range(256)) * 9, mode=0o644, uid=0, gid=0)
+    bench.engine.put(name, injection.packed([("/etc/shadow", SHADOW), ("/srv/a/b/readme", readme)]))
+    assert bench.engine.read(name, "/etc/shadow", limit=1000) == SHADOW
+    assert bench.engine.read(name, "/srv/a/b/readme", limit=9 << 8) == readme
+    with pytest.raises(EngineError, match="2304 bytes"):
+        bench.engine.read(name, "/srv/a/b/readme", limit=2303)
+    changed = replace(SHADOW, content=b"root::1:0:99999:7:::\n")
+    bench.engine.put(name, injection.packed([("/etc/shadow", changed)]))
+    assert bench.engine.read(name, "/etc/shadow", limit=1000) == changed
+
+
+def test_what_is_no_plain_file_is_not_read(bench: Bench) -> None:
+    name = bench.container()
+    for path in ("/nothing", "/etc", "/nothing/in/it"):
+        assert bench.engine.read(name, path, limit=1 << 20) is None
+
+
+def test_a_directory_does_not_give_way_to_a_file(bench: Bench) -> None:
+    name = bench.container()
+    bench.engine.put(name, injection.packed([("/etc/shadow", SHADOW)]))
+    with pytest.raises(EngineError, match="cannot overwrite directory"):
+        bench.engine.put(name, injection.packed([("/etc", SHADOW)]))
+    assert bench.engine.read(name, "/etc/shadow", limit=1000) == SHADOW
+
+
+def test_nothing_is_put_on_a_read_only_disk(bench: Bench) -> None:
+    name = bench.container(read_only=True)
+    with pytest.raises(ReadOnlyRoot):
+        bench.engine.put(name, injection.packed([("/etc/shadow", SHADOW)]))
 
 
 def test_a_container_s_disk_becomes_an_image_with_its_own_image_s_settings(bench: Bench) -> None:

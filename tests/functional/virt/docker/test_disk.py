@@ -37,7 +37,7 @@ def test_a_full_disk_is_full(btrfs: daemons.Dockerd, tmp_path: Path) -> None:
 
     images = Images(engine=engine, fetch=fetch, facts=lambda: daemon, spool=btrfs.place / "spool")
     image = images.ensure(None, "image", disk_limit=1 << 30)
-    server = spec.server(
+    server = spec.Server(
         uuid="u",
         name="n",
         host="h",
@@ -46,7 +46,6 @@ def test_a_full_disk_is_full(btrfs: daemons.Dockerd, tmp_path: Path) -> None:
         memory_mb=64,
         swap_mb=0,
         root_gb=1,
-        command_line=None,
     )
     ground = spec.Ground(files=btrfs.place / "files", cpus=2, pids=100, disk_limit=True)
     files.prepare(ground.files)

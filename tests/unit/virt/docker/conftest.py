@@ -78,7 +78,8 @@ class Bench:
 def spawn(made: driver.DockerDriver, instance: Any, ports: Any, **more: Any) -> None:
     meta = nova_objects.image_meta(instance, **more.pop("properties", {}))
     known = {"network_info": ports, "block_device_info": {}}
-    made.spawn(nova_objects.CONTEXT, instance, meta, [], None, {}, **{**known, **more})
+    files, password = more.pop("injected_files", []), more.pop("admin_password", None)
+    made.spawn(nova_objects.CONTEXT, instance, meta, files, password, {}, **{**known, **more})
 
 
 @pytest.fixture(scope="session", autouse=True)

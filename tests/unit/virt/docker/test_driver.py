@@ -173,8 +173,8 @@ def test_what_is_no_image_is_refused_with_a_sentence(bench: Bench) -> None:
 
 
 def test_an_image_that_says_nothing_can_be_told_what_to_run(bench: Bench) -> None:
-    server = bench.server([])
-    spawn(bench.driver(), server, [], properties={"os_command_line": "runs 'two words'"})
+    server = bench.server([], system_metadata={"image_os_command_line": "runs 'two words'"})
+    spawn(bench.driver(), server, [])
     assert bench.engine.specs[f"nova-{server.uuid}"].command == ("runs", "two words")
 
 

@@ -25,7 +25,7 @@ def server(bench: Bench, made: driver.DockerDriver) -> Any:
     server, port = bench.server(), nova_objects.port()
     server.get_network_info = lambda: model.NetworkInfo([port])
     spawn(made, server, [port])
-    bench.engine.put(_own(server), "made", b"by the server")
+    bench.engine.put(_own(server), docker_archive.tar({"made": b"by the server"}))
     return server
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nova import exception
 from nova.compute import power_state, task_states
-from tests.fakes import nova_objects
+from tests.fakes import docker_archive, nova_objects
 from tests.unit.virt.docker.conftest import Bench, spawn
 
 from novadocker.virt.docker import archive, driver, names
@@ -23,7 +23,7 @@ def made(bench: Bench) -> driver.DockerDriver:
 def server(bench: Bench, made: driver.DockerDriver) -> Any:
     server = bench.server()
     spawn(made, server, [nova_objects.port()])
-    bench.engine.put(_workload(server), "made", b"by the server")
+    bench.engine.put(_workload(server), docker_archive.tar({"made": b"by the server"}))
     return server
 
 
@@ -116,7 +116,7 @@ def test_a_disk_that_goes_away_while_it_is_read(bench: Bench, made: driver.Docke
     def gone() -> None:
         reads.append(bench.engine.remove(_workload(server)))
 
-    bench.engine.put(_workload(server), "large", bytes(10_000))
+    bench.engine.put(_workload(server), docker_archive.tar({"large": bytes(10_000)}))
     bench.image_service.meanwhile = gone
     with pytest.raises(exception.NovaException, match="No such container"):
         _snapshot(made, server, image_id)

@@ -78,7 +78,7 @@ def test_names_fit() -> None:
     assert names.alias_owner("something else") is None
 
 
-SERVER = spec.server(
+SERVER = spec.Server(
     uuid="u",
     name="instance-1",
     host="h",
@@ -87,7 +87,6 @@ SERVER = spec.server(
     memory_mb=512,
     swap_mb=256,
     root_gb=2,
-    command_line="",
 )
 GROUND = spec.Ground(
     files=Path("/srv/u"), cpus=2, pids=4096, cgroup_parent="/nova-docker/servers", disk_limit=True
