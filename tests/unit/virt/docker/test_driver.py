@@ -462,3 +462,16 @@ def test_small_answers(bench: Bench) -> None:
     assert made.delete_instance_files(bench.server())
     with pytest.raises(exception.InstanceNotFound):
         made.power_on(CONTEXT, bench.server(), [])
+
+
+def test_the_port_of_a_device_that_has_gone_is_made_anew(bench: Bench) -> None:
+    server, port = bench.server(), nova_objects.port()
+    made = bench.driver()
+    spawn(made, server, [port])
+    # The kernel removes the pair with the namespace of its other end.
+    bench.engine.remove(names.container(uuid=server.uuid, role=names.SANDBOX))
+    bench.netlink.delete(port["devname"])
+    bench.switch.installs = False
+    with pytest.raises(exception.NovaException, match="ovn-controller did not install"):
+        made.reboot(CONTEXT, server, [port], "HARD")
+    assert not bench.switch.port(port["devname"]).installed, "the old mark says nothing of the new device"
