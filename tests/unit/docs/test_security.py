@@ -43,7 +43,7 @@ def test_the_sandbox_is_as_told() -> None:
             root_gb=1,
         ),
         image="i",
-        ground=spec.Ground(files=ROOT, cpus=1, pids=4096),
+        ground=spec.Ground(files=ROOT, pids=4096),
     )  # fmt: skip
     assert (sandbox.cap_add, sandbox.read_only, sandbox.user) == ((), True, "65534:65534")
     assert f"user 65534, {sandbox.memory >> 20} MiB of memory, {sandbox.pids} processes" in SECURITY

@@ -8,6 +8,7 @@ examination as the real ones (tests/contract).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from novadocker.virt.docker.facts import EngineFacts, File, Image
@@ -190,6 +191,14 @@ class DhcpPort:
 
     addresses: tuple[str, ...] = ()
     domain: str = ""
+
+
+class FolderStore(Protocol):
+    """Folders that hold no more than their size, in bytes. Every method raises StorageError."""
+
+    def ensure(self, place: Path, *, size: int, owner: int) -> None: ...
+
+    def remove(self, place: Path) -> None: ...
 
 
 class NetworkService(Protocol):

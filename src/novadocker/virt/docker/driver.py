@@ -29,6 +29,8 @@ from novadocker.virt.docker import (
     changes,
     conf,
     console,
+    device,
+    ephemeral,
     facts,
     faults,
     metadata,
@@ -37,11 +39,13 @@ from novadocker.virt.docker import (
     refusal,
     resources,
 )
+from novadocker.virt.docker.btrfs import Subvolumes
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.disks import Disks
 from novadocker.virt.docker.doors import (
     DiskStore,
     Engine,
+    FolderStore,
     ImageService,
     Netlink,
     NetworkService,
@@ -50,6 +54,7 @@ from novadocker.virt.docker.doors import (
     SwitchDB,
 )
 from novadocker.virt.docker.engine import DockerEngine
+from novadocker.virt.docker.ephemeral import Ephemeral
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.guest import Given, Guest
@@ -95,6 +100,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         service: NetworkService | None = None,
         image_service: ImageService | None = None,
         travel: DiskStore | None = None,
+        store: FolderStore | None = None,
     ) -> None:
         super().__init__(virtapi)
         self.capabilities = {**driver.ComputeDriver.capabilities, **capabilities.CAPABILITIES}
@@ -145,6 +151,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 content=metadata.drive_content,
                 wants_drive=lambda instance: bool(configdrive.required_by(instance)),
             ),
+            rate_device=lambda: self._rate_device,
+            ephemeral=Ephemeral(store=store or Subvolumes(), facts=self._facts),
         )
         self._rescue = Rescue(engine=self._engine, containers=self._containers, servers=self._servers)
         self._disks = Disks(engine=self._engine, host=host)
@@ -179,6 +187,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         )
         self._known_facts: facts.EngineFacts | None = None
         self._disk_limit = False
+        self._rate_device = ""
 
     # -- the host ----------------------------------------------------------------------------------
 
@@ -198,6 +207,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                  "driver": found.cgroup_driver, "cgroup": found.cgroup_version},
             )  # fmt: skip
             self._disk_limit = facts.disk_limit_supported(found, Path("/proc/self/mountinfo").read_text())
+            self._rate_device = str(device.link(self._settings.instances_path, found.root_dir) or "")
             for words in facts.shortcomings(found, disk_limit=self._disk_limit):
                 LOG.warning(words)
             self._images.sandbox()
@@ -363,6 +373,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                     instance,
                     network_info,
                     given=Given(files=injected_files or (), password=admin_password),
+                    ephemerals=ephemeral.sizes_gb(block_device_info),
                     events=self._events(instance) if power_on else None,
                     start=power_on,
                 )
@@ -598,6 +609,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 instance,
                 network_info or (),
                 stayed=migration.source_compute == migration.dest_compute,
+                ephemerals=ephemeral.sizes_gb(block_device_info),
                 events=self._events(instance),
                 start=power_on,
             )

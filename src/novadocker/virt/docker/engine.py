@@ -17,6 +17,7 @@ import requests
 import urllib3
 from docker import errors as docker_errors
 from docker.types import DriverConfig, LogConfig, Mount
+from oslo_log import log as logging
 
 from novadocker.virt.docker import disk_image, hijack, names
 from novadocker.virt.docker.doors import EngineEvent, EventStream, Terminal
@@ -24,6 +25,8 @@ from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, 
 from novadocker.virt.docker.facts import EngineFacts, File, Image
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.spec import ContainerSpec
+
+LOG = logging.getLogger(__name__)
 
 # Seconds for what depends on an image's size; the daemon is silent until it is done.
 _SLOW = 3600
@@ -82,10 +85,12 @@ class DockerEngine:
             network_mode=spec.network,
             mem_limit=spec.memory,
             memswap_limit=spec.memory + spec.swap,
-            nano_cpus=spec.cpus * 1_000_000_000 or None,
             # The cap is the flavor's; the weight keeps it fair between flavors where processors are
             # overcommitted.
-            cpu_shares=min(1024 * spec.cpus, 262144) or None,
+            cpu_period=spec.cpu_period or None,
+            cpu_quota=spec.cpu_quota or None,
+            cpu_shares=spec.cpu_shares or None,
+            **_rates(spec),
             pids_limit=spec.pids,
             cap_drop=["ALL"],
             cap_add=list(spec.cap_add),
@@ -116,6 +121,11 @@ class DockerEngine:
                 labels=dict(spec.labels),
                 stop_signal=spec.stop_signal or None,
                 host_config=host_config,
+            )
+        for words in answer.get("Warnings") or ():
+            # Among them: a limit this kernel does not have, left out.
+            LOG.warning(
+                "The Docker daemon on container %(name)s: %(words)s", {"name": spec.name, "words": words}
             )
         return str(answer["Id"])
 
@@ -462,6 +472,16 @@ def _mount(target: str, options: Mapping[str, str]) -> Mount:
     # Without no_copy Docker would fill it with what the image has in that place.
     local = DriverConfig("local", dict(options))
     return Mount(target, None, type="volume", no_copy=True, driver_config=local)
+
+
+def _rates(spec: ContainerSpec) -> dict[str, list[dict[str, str | int]]]:
+    named = {"bytes": "bps", "iops": "iops"}
+    return {
+        f"device_{way}_{named[unit]}": [{"Path": spec.rate_device, "Rate": spec.rates[f"{way}_{unit}"]}]
+        for way in ("read", "write")
+        for unit in named
+        if f"{way}_{unit}" in spec.rates
+    }
 
 
 def _root(error: BaseException) -> str:

@@ -45,6 +45,10 @@ class ProcessFailed(NovaDockerError):
     """A server's process could not be started, or ended at once with an error."""
 
 
+class StorageError(NovaDockerError):
+    """The storage refused a folder, or has no way to hold one to a size."""
+
+
 class PortNotReady(NovaDockerError):
     """A port was not bound, or did not work in time."""
 

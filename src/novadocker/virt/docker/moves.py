@@ -8,7 +8,7 @@ server's own project. Where that image is, is written in the server's own record
 to take it in can do so later, by a hard reboot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oslo_log import log as logging
@@ -69,6 +69,8 @@ class Moves:
         """
         uuid = instance.uuid
         refusal = shrinks(instance.flavor, flavor)
+        if not stays and self._servers.has_ephemeral(uuid):
+            refusal = "It has ephemeral disks, whose content does not travel to another host."
         if refusal:
             raise NotMoved(refusal)
         found = self._containers.workload(uuid)
@@ -97,6 +99,7 @@ class Moves:
         vifs: Iterable[Any],
         *,
         stayed: bool,
+        ephemerals: Sequence[int],
         events: EventWait | None,
         start: bool,
     ) -> None:
@@ -109,7 +112,7 @@ class Moves:
             # What an earlier stay may have left here is older than what comes now.
             self._containers.remove(uuid)
             self.take_in(context, instance)
-        self._servers.make(context, instance)
+        self._servers.make(context, instance, ephemerals=ephemerals)
         self._servers.run(context, instance, vifs, events=events, start=start)
 
     def take_in(self, context: Any, instance: Any) -> None:

@@ -25,6 +25,9 @@ IMAGE_REPOSITORY = "nova-docker/glance"
 KEPT_REPOSITORY = "nova-docker/kept"
 SNAPSHOT_REPOSITORY = "nova-docker/snapshot"
 BEFORE_REPOSITORY = "nova-docker/before"
+# Below the daemon's own root, so that root of a container can pass through to it.
+EPHEMERAL_FOLDER = "nova-docker"
+
 SANDBOX_REPOSITORY = "nova-docker/sandbox"
 
 # IFNAMSIZ is 16 with the closing zero; Nova itself cuts device names at 14.

@@ -3,7 +3,7 @@
 """The one privilege context: what must be root, and the capabilities it needs.
 
 NET_ADMIN and SYS_ADMIN to make devices and enter namespaces, SYS_PTRACE to open another user's namespace,
-DAC_OVERRIDE to write its /proc/sys, CHOWN to let the root of containers at their config drives.
+DAC_OVERRIDE to write its /proc/sys, CHOWN to give root of a container its config drive and ephemeral disks.
 """
 
 import os

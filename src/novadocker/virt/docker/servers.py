@@ -4,7 +4,8 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from oslo_log import log as logging
 from oslo_utils.uuidutils import is_uuid_like
 
 from novadocker import extra_specs
-from novadocker.virt.docker import files, process, spec
+from novadocker.virt.docker import files, process, quotas, spec
 from novadocker.virt.docker.conf import Settings
 from novadocker.virt.docker.containers import Containers
+from novadocker.virt.docker.ephemeral import Ephemeral
 from novadocker.virt.docker.errors import ImageRejected
 from novadocker.virt.docker.facts import EngineFacts, Image
 from novadocker.virt.docker.guest import Given, Guest
@@ -31,6 +33,7 @@ class Servers:
     """The servers of this host. Nova's instance is only read: its id, names, flavor and image.
 
     :param disk_limit: whether the daemon can hold a container to its flavor's root disk.
+    :param rate_device: the disk whose I/O can be limited; empty where it is not known.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class Servers:
         facts: Callable[[], EngineFacts],
         disk_limit: Callable[[], bool],
         guest: Guest,
+        rate_device: Callable[[], str],
+        ephemeral: Ephemeral,
     ) -> None:
         self._containers = containers
         self._images = images
@@ -53,6 +58,8 @@ class Servers:
         self._facts = facts
         self._disk_limit = disk_limit
         self._guest = guest
+        self._rate_device = rate_device
+        self._ephemeral = ephemeral
 
     def build(
         self,
@@ -61,12 +68,13 @@ class Servers:
         network_info: Any,
         *,
         given: Given,
+        ephemerals: Sequence[int],
         events: EventWait | None,
         start: bool,
     ) -> None:
         """Make a server, and start its process when its network works; after a failure, call `undo`."""
         clock = _Phases()
-        pid = self.make(context, instance)
+        pid = self.make(context, instance, ephemerals=ephemerals)
         self._guest.put(instance, given=given, user=administrator(instance))
         clock.phase("containers")
         # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
@@ -81,13 +89,17 @@ class Servers:
             clock.phase("start")
         LOG.info("Built: %s", clock, instance=instance)
 
-    def make(self, context: Any, instance: Any) -> int:
-        """Make those of a server's containers that are missing; return the process that holds its network."""
+    def make(self, context: Any, instance: Any, *, ephemerals: Sequence[int] | None = None) -> int:
+        """Make those of a server's containers that are missing; return the process that holds its network.
+
+        :param ephemerals: the sizes of its ephemeral disks in GiB; None: those that it has.
+        """
         own = process.wanted(image=process.of_image(instance.system_metadata), metadata=instance.metadata)
         sandbox, workload = self._described(
             context, instance, image=self._images.kept(instance.uuid), wanted=own
         )
-        return self._containers.make(sandbox=sandbox, workload=workload)
+        disks = self._ephemeral.make(instance.uuid, ephemerals)
+        return self._containers.make(sandbox=sandbox, workload=replace(workload, disks=disks))
 
     def stand_in(self, context: Any, instance: Any, *, image: Any) -> ContainerSpec:
         """Return what a server's container would be if it were made from another image.
@@ -133,16 +145,17 @@ class Servers:
             choices=choices,
             process=wanted,
             config_drive=self._guest.wants_drive(instance),
+            quotas=quotas.parse(flavor.extra_specs or {}, vcpus=flavor.vcpus),
         )
         if not (image.entrypoint or image.command or server.process.command):
             raise ImageRejected("It says nothing to run: it has neither an ENTRYPOINT nor a CMD.")
         ground = spec.Ground(
             files=self.place(instance),
-            cpus=found.cpus,
             pids=self._settings.pids_limit,
             cgroup_parent=self._settings.cgroup_parent if found.cgroup_driver == "cgroupfs" else "",
             init=self._settings.init,
             disk_limit=self._disk_limit(),
+            rate_device=self._rate_device(),
         )
         files.prepare(ground.files)
         self._guest.prepare(ground.files, instance)
@@ -196,12 +209,17 @@ class Servers:
     def wipe(self, instance: Any) -> bool:
         """Remove what lies on disk for a server; says whether it is gone."""
         place = self.place(instance)
+        self._ephemeral.remove(instance.uuid)
         shutil.rmtree(place, ignore_errors=True)
         return not place.exists()
 
     def place(self, instance: Any) -> Path:
         """Return the directory of a server's files."""
         return self._settings.instances_path / str(instance.uuid)
+
+    def has_ephemeral(self, uuid: str) -> bool:
+        """Say whether a server has ephemeral disks here."""
+        return bool(self._ephemeral.places(uuid))
 
     def placed(self) -> list[str]:
         """Return the servers that have files here."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from novadocker.extra_specs import Choices
-from novadocker.virt.docker import names
+from novadocker.virt.docker import names, quotas
+from novadocker.virt.docker.errors import StorageError
 from novadocker.virt.docker.facts import Image
 from novadocker.virt.docker.process import Process
+from novadocker.virt.docker.quotas import Quotas
 
 MIB = 1 << 20
 
@@ -27,7 +29,10 @@ _INIT_SYSTEMS = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init"
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """One container, as the daemon is asked for it. Sizes in bytes, processors in whole ones.
+    """One container, as the daemon is asked for it. Sizes in bytes.
+
+    :ivar cpu_quota: microseconds of processor time in each `cpu_period`; 0 for as much as there is.
+    :ivar rates: read_bytes, read_iops, write_bytes, write_iops in each second, of the disk `rate_device`.
 
     :ivar binds: what is mounted to be read only, by its place on the host.
     :ivar disks: what is mounted to be written to.
@@ -41,7 +46,11 @@ class ContainerSpec:
     network: str
     memory: int
     swap: int = 0
-    cpus: int = 0
+    cpu_shares: int = 0
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    rates: Mapping[str, int] = field(default_factory=dict)
+    rate_device: str = ""
     pids: int
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +87,7 @@ class Server:
     process: Process = field(default_factory=Process)
     choices: Choices = field(default_factory=Choices)
     config_drive: bool = False
+    quotas: Quotas | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +95,11 @@ class Ground:
     """What the host adds to every container: where files lie, what the daemon can do."""
 
     files: Path
-    cpus: int
     pids: int
     cgroup_parent: str = ""
     init: bool = True
     disk_limit: bool = False
+    rate_device: str = ""
 
 
 def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
@@ -112,7 +122,16 @@ def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
 
 
 def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
-    """Return the container that runs the server's image inside the sandbox's network."""
+    """Return the container that runs the server's image inside the sandbox's network.
+
+    :raises: StorageError where its flavor limits disk I/O and this host cannot
+    """
+    limits = server.quotas or quotas.parse({}, vcpus=server.vcpus)
+    if limits.rates and not ground.rate_device:
+        raise StorageError(
+            "The flavor limits disk I/O, and this host cannot.",
+            facts="dockerd's storage is on no disk that is known.",
+        )
     return ContainerSpec(
         name=names.container(uuid=server.uuid, role=names.WORKLOAD),
         image=image.id,
@@ -120,8 +139,11 @@ def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
         network=f"container:{names.container(uuid=server.uuid, role=names.SANDBOX)}",
         memory=server.memory_mb * MIB,
         swap=server.swap_mb * MIB,
-        # Docker refuses more processors than there are; an overcommitted flavor may name more.
-        cpus=min(server.vcpus, ground.cpus),
+        cpu_shares=limits.cpu_shares,
+        cpu_period=limits.cpu_period,
+        cpu_quota=limits.cpu_quota,
+        rates=limits.rates,
+        rate_device=ground.rate_device if limits.rates else "",
         pids=server.choices.pids or ground.pids,
         command=server.process.command,
         environment=server.process.environment,

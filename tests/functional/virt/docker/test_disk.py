@@ -47,7 +47,7 @@ def test_a_full_disk_is_full(btrfs: daemons.Dockerd, tmp_path: Path) -> None:
         swap_mb=0,
         root_gb=1,
     )
-    ground = spec.Ground(files=btrfs.place / "files", cpus=2, pids=100, disk_limit=True)
+    ground = spec.Ground(files=btrfs.place / "files", pids=100, disk_limit=True)
     files.prepare(ground.files)
     containers = Containers(engine=engine, host="h")
     made = spec.workload(server, image=image, ground=ground)

@@ -15,6 +15,7 @@ from tests.fakes.disks import FakeDisks
 from tests.fakes.engine import FakeEngine
 from tests.fakes.image_service import FakeImageService
 from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwitch
+from tests.fakes.storage import FakeFolderStore
 
 from novadocker.virt.docker import driver
 
@@ -33,6 +34,7 @@ class Bench:
         self.service = FakeService(metadata=("10.20.0.2",))
         self.image_service = FakeImageService()
         self.disks = FakeDisks(self.archives)
+        self.store = FakeFolderStore()
         self.virtapi = nova_objects.VirtAPI()
         self.fetched: list[tuple[str, Any]] = []
         self.told: list[tuple[str, int]] = []
@@ -49,6 +51,7 @@ class Bench:
             service=self.service,
             image_service=self.image_service,
             travel=self.disks,
+            store=self.store,
         )
         made._images._fetch = self._fetch
         made.register_event_listener(self._hear)

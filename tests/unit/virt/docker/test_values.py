@@ -88,21 +88,14 @@ SERVER = spec.Server(
     swap_mb=256,
     root_gb=2,
 )
-GROUND = spec.Ground(
-    files=Path("/srv/u"), cpus=2, pids=4096, cgroup_parent="/nova-docker/servers", disk_limit=True
-)
+GROUND = spec.Ground(files=Path("/srv/u"), pids=4096, cgroup_parent="/nova-docker/servers", disk_limit=True)
 IMAGE = facts.Image(id="sha256:1", command=("httpd",))
 
 
 def test_a_workload_has_its_flavor_s_limits() -> None:
     made = spec.workload(SERVER, image=IMAGE, ground=GROUND)
-    assert (made.memory, made.swap, made.cpus, made.pids, made.disk) == (
-        512 << 20,
-        256 << 20,
-        2,
-        4096,
-        2 << 30,
-    )
+    assert (made.memory, made.swap, made.pids, made.disk) == (512 << 20, 256 << 20, 4096, 2 << 30)
+    assert (made.cpu_shares, made.cpu_quota / made.cpu_period, made.rates) == (8192, 8, {})
     assert made.network == "container:nova-u-sandbox"
     assert made.cgroup_parent == "/nova-docker/servers"
     assert made.binds == {
