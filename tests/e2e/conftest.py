@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.e2e import neighbours
 from tests.e2e.cloud import CONTAINER, KINDS, LEFTOVERS, MACHINE, Cloud
+from tests.fakes import docker_archive
 
 from novadocker.host.images.build import demo_images
 
@@ -87,6 +88,16 @@ def images(cloud, demo):
     if cloud.root.exists():
         for image in found.values():
             cloud.connection.image.delete_image(image)
+
+
+@pytest.fixture(scope="session")
+def root_image(cloud):
+    """An image whose processes are root of their container: the demo's are not, and so have no capability."""
+    archive = docker_archive.busybox(["sleep", "1000000"])
+    found = cloud.image("e2e-root", archive, container_format="docker")
+    yield found
+    if cloud.root.exists():
+        cloud.connection.image.delete_image(found)
 
 
 @pytest.fixture(scope="session")
