@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from nova import exception
+from nova.compute import power_state
 from tests.fakes.engine import FACTS
 from tests.fakes.nova_objects import CONTEXT
 from tests.unit.virt.docker.conftest import Bench, spawn
@@ -51,6 +52,14 @@ def test_a_move_keeps_them(btrfs: Bench) -> None:
     spawn(made, server, [], block_device_info=DEVICES)
     made.destroy(CONTEXT, server, [], destroy_disks=False)
     assert len(btrfs.store.sizes) == 2
+
+
+def test_their_content_does_not_travel(btrfs: Bench) -> None:
+    server, made = btrfs.server(), btrfs.driver()
+    spawn(made, server, [], block_device_info=DEVICES)
+    with pytest.raises(exception.InstanceFaultRollback, match="does not travel"):
+        made.migrate_disk_and_power_off(CONTEXT, server, "another", server.flavor, [], DEVICES)
+    assert made.get_info(server).state == power_state.RUNNING
 
 
 def test_storage_without_sizes_has_none(bench: Bench) -> None:
