@@ -48,6 +48,7 @@ def server(**changes: Any) -> objects.Instance:
         "task_state": None,
         "info_cache": None,
         "migration_context": None,
+        "device_metadata": None,
     }
     return objects.Instance(CONTEXT, **{**known, **changes})
 

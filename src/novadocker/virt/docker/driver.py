@@ -38,6 +38,7 @@ from novadocker.virt.docker import (
     power,
     refusal,
     resources,
+    tags,
 )
 from novadocker.virt.docker.btrfs import Subvolumes
 from novadocker.virt.docker.containers import Containers
@@ -98,6 +99,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         switch: SwitchDB | None = None,
         plugging: Plugging | None = None,
         service: NetworkService | None = None,
+        describe: Callable[[Any, Any], None] = tags.describe,
         image_service: ImageService | None = None,
         travel: DiskStore | None = None,
         store: FolderStore | None = None,
@@ -135,6 +137,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             containers=self._containers,
             network=self._network,
             interfaces=interfaces,
+            describe=describe,
             instances_path=self._settings.instances_path,
         )
         self._servers = Servers(
@@ -656,11 +659,13 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Give a server one more port, at once if it has a network namespace, else with its next start."""
         with faults.translated(faults.failed):
             self._ports.attach(context, instance, vif)
+            self._ports.describe(context, instance)
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Take a port away from a server; one that is gone already is fine."""
         with faults.translated(faults.failed):
             self._ports.detach(context, instance, vif)
+            tags.forget(instance, vif["address"])
 
     def inject_network_info(self, instance: Any, nw_info: Any) -> None:
         """Follow a fixed IP added to or removed from a server through Nova."""

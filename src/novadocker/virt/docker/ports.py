@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's ports while it lives: connected at its start, attached, detached, as Neutron changes them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,24 @@ LOG = logging.getLogger(__name__)
 
 
 class Ports:
-    """The ports of this host's servers: what is plugged outside, what is seen inside, who answers names."""
+    """The ports of this host's servers: what is plugged outside, what is seen inside, who answers names.
+
+    :param describe: writes the tags of a server's devices into its record.
+    """
 
     def __init__(
-        self, *, containers: Containers, network: Network, interfaces: Interfaces, instances_path: Path
+        self,
+        *,
+        containers: Containers,
+        network: Network,
+        interfaces: Interfaces,
+        describe: Callable[[Any, Any], None],
+        instances_path: Path,
     ) -> None:
         self._containers = containers
         self._network = network
         self._interfaces = interfaces
+        self.describe = describe
         self._instances_path = instances_path
 
     def connect(

@@ -79,6 +79,7 @@ class Servers:
         clock.phase("containers")
         # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
         vifs = list(network_info or ())
+        self._ports.describe(context, instance)
         clock.phase("ports")
         self._guest.fill_drive(self.place(instance), instance, vifs, given=given)
         self._ports.connect(context, instance, vifs, pid=pid, events=events)

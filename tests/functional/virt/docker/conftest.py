@@ -76,7 +76,11 @@ class Bench:
         self.told: list[tuple[str, int]] = []
         self.telling = threading.Condition()
         self.virtapi = nova_objects.VirtAPI()
-        self.driver = driver.DockerDriver(self.virtapi, service=FakeService(metadata=("10.20.0.2",)))
+        self.driver = driver.DockerDriver(
+            self.virtapi,
+            service=FakeService(metadata=("10.20.0.2",)),
+            describe=lambda context, instance: None,
+        )
         self.driver._images._fetch = machine.fetch
         self.driver._watcher._settled = lambda uuid: True
         self.driver.register_event_listener(self._hear)

@@ -36,6 +36,7 @@ class Bench:
         self.disks = FakeDisks(self.archives)
         self.store = FakeFolderStore()
         self.virtapi = nova_objects.VirtAPI()
+        self.described: list[str] = []
         self.fetched: list[tuple[str, Any]] = []
         self.told: list[tuple[str, int]] = []
         self.telling = threading.Condition()
@@ -49,6 +50,7 @@ class Bench:
             switch=self.switch,
             plugging=self.plugging,
             service=self.service,
+            describe=lambda context, instance: self.described.append(instance.uuid),
             image_service=self.image_service,
             travel=self.disks,
             store=self.store,

@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tags of a server's devices, where the metadata service and the config drive look for them.
+
+A VM's owner learns by them which PCI address an interface has; a container's, by its MAC address alone, since
+its interfaces are on no bus: the list says `none` for it (nova/api/metadata/base.py, _get_device_metadata).
+"""
+
+from typing import Any
+
+from nova import objects
+
+
+def describe(context: Any, instance: Any) -> None:
+    """Write what is tagged of a server into its record: its ports, and its root disk."""
+    ports = objects.VirtualInterfaceList.get_by_instance_uuid(context, instance.uuid)
+    disks = objects.BlockDeviceMappingList.get_by_instance_uuid(context, instance.uuid)
+    devices = [
+        *(objects.NetworkInterfaceMetadata(mac=one.address, tags=[one.tag]) for one in ports if _tagged(one)),
+        *(objects.DiskMetadata(path="/", tags=[one.tag]) for one in disks if _tagged(one) and one.is_image),
+    ]
+    if devices or instance.device_metadata is not None:
+        instance.device_metadata = objects.InstanceDeviceMetadata(devices=devices)
+        instance.save()
+
+
+def forget(instance: Any, mac: str) -> None:
+    """Take a port that is detached out of what `describe` has written; Nova saves the record."""
+    known = instance.device_metadata
+    if known is not None:
+        left = [one for one in known.devices if getattr(one, "mac", None) != mac]
+        instance.device_metadata = objects.InstanceDeviceMetadata(devices=left)
+
+
+def _tagged(one: Any) -> bool:
+    return "tag" in one and bool(one.tag)

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tags of ports and of the root disk, written where Nova's metadata looks for them."""
+
+from typing import Any
+
+import pytest
+from nova import objects
+from nova.api.metadata import base
+from tests.fakes import nova_objects
+from tests.fakes.nova_objects import CONTEXT
+from tests.unit.virt.docker.conftest import Bench, spawn
+
+from novadocker.virt.docker import tags
+
+MAC, OTHER = "fa:16:3e:00:00:05", "fa:16:3e:00:00:06"
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    saved: list[Any] = []
+    monkeypatch.setattr(objects.Instance, "save", lambda self, **_: saved.append(self.device_metadata))
+    return saved
+
+
+def tagged(monkeypatch: pytest.MonkeyPatch, ports: dict[str, str | None], disk: str | None = None) -> None:
+    vifs = [objects.VirtualInterface(address=mac, tag=tag) for mac, tag in ports.items()]
+    root = objects.BlockDeviceMapping(source_type="image", destination_type="local", tag=disk)
+    monkeypatch.setattr(objects.VirtualInterfaceList, "get_by_instance_uuid", lambda *_: vifs)
+    monkeypatch.setattr(objects.BlockDeviceMappingList, "get_by_instance_uuid", lambda *_: [root])
+
+
+def told(instance: Any) -> Any:
+    """What the metadata service makes of it."""
+    metadata = base.InstanceMetadata.__new__(base.InstanceMetadata)
+    metadata.instance = instance
+    return metadata._get_device_metadata(base.OPENSTACK_VERSIONS[-1])
+
+
+def test_what_is_tagged_is_in_the_metadata(monkeypatch: pytest.MonkeyPatch, saved: list[Any]) -> None:
+    server = nova_objects.server()
+    tagged(monkeypatch, {MAC: "front", OTHER: None}, disk="system")
+    tags.describe(CONTEXT, server)
+    assert saved
+    assert told(server) == [
+        {"type": "nic", "mac": MAC, "tags": ["front"], "bus": "none", "address": "none", "vf_trusted": False},
+        {"type": "disk", "path": "/", "tags": ["system"], "bus": "none", "address": "none"},
+    ]
+
+
+def test_without_tags_nothing_is_written(monkeypatch: pytest.MonkeyPatch, saved: list[Any]) -> None:
+    server = nova_objects.server()
+    tagged(monkeypatch, {MAC: None})
+    tags.describe(CONTEXT, server)
+    tags.forget(server, MAC)
+    assert (server.device_metadata, saved) == (None, [])
+
+
+def test_a_detached_port_is_forgotten(monkeypatch: pytest.MonkeyPatch, saved: list[Any]) -> None:
+    server = nova_objects.server()
+    tagged(monkeypatch, {MAC: "front", OTHER: "back"})
+    tags.describe(CONTEXT, server)
+    tags.forget(server, MAC)
+    assert [device["tags"] for device in told(server)] == [["back"]]
+
+
+def test_a_server_is_described_when_it_has_its_ports(bench: Bench) -> None:
+    server, port = bench.server(), nova_objects.port()
+    made = bench.driver()
+    spawn(made, server, [])
+    nova_objects.cached(server, port)
+    made.attach_interface(CONTEXT, server, None, port)
+    assert bench.described == [server.uuid] * 2
