@@ -19,9 +19,12 @@ _OURS = 110
 _IFA_F_NODAD = 0x02
 _RTNH_F_ONLINK = 4
 _MAIN_TABLE = 254
+# The table of an interface's own routes is numbered after it, and the rules' priority is here too.
+_OWN_TABLES = 1000
 _SCOPE_LINK = 253
 # The metric the kernel gives an IPv6 route without one.
 _METRIC_IPV6 = 1024
+_FAMILIES = (AF_INET, AF_INET6)
 _DEFAULT = {AF_INET: "0.0.0.0/0", AF_INET6: "::/0"}
 
 _Route = tuple[str, str, int]
@@ -37,15 +40,22 @@ def settle(config: dict[str, Any]) -> None:
         sysctl(f"ipv4/conf/{name}/promote_secondaries", "1")
         # Docker turns IPv6 off in a namespace it gave no IPv6 network. Everything is static, so no
         # router advertisement may add a second address or default route.
+        sysctl("ipv6/conf/lo/disable_ipv6", "0")
         if any(":" in address for address in config["addresses"]):
             sysctl(f"ipv6/conf/{name}/accept_ra", "0")
             sysctl(f"ipv6/conf/{name}/autoconf", "0")
-            for device in ("lo", name):
-                sysctl(f"ipv6/conf/{device}/disable_ipv6", "0")
+            sysctl(f"ipv6/conf/{name}/disable_ipv6", "0")
         if link.get_attr("IFLA_MTU") != config["mtu"] or link["state"] != "up":
             ip.link("set", index=index, mtu=config["mtu"], state="up")
-        _settle_addresses(ip, index, [ip_interface(address).compressed for address in config["addresses"]])
-        _settle_routes(ip, index, [_normal(*route) for route in config["routes"]])
+        addresses = [ip_interface(address) for address in config["addresses"]]
+        routes = [_normal(*route) for route in config["routes"]]
+        _settle_addresses(ip, index, [address.compressed for address in addresses])
+        _settle_routes(ip, index, routes, table=_MAIN_TABLE)
+        # Packets from these addresses have routes of their own, if they have to: those of this interface.
+        own = addresses if config["own_answers"] else []
+        near = [_normal(address.network.compressed, "", 0) for address in own]
+        _settle_routes(ip, index, [*dict.fromkeys(near), *routes] if own else [], table=_OWN_TABLES + index)
+        _settle_rules(ip, index, [address.ip.compressed for address in own])
 
 
 def sysctl(key: str, value: str) -> None:
@@ -77,21 +87,21 @@ def _addresses(ip: Any, index: int) -> dict[str, int]:
     return found
 
 
-def _settle_routes(ip: Any, index: int, wanted: list[_Route]) -> None:
-    present = _routes(ip, index)
+def _settle_routes(ip: Any, index: int, wanted: list[_Route], *, table: int) -> None:
+    present = _routes(ip, index, table)
     for route in present:
         if route not in wanted:
-            ip.route("del", **_message(index, route))
+            ip.route("del", **_message(index, route, table))
     # First what is on the link, since next hops of the others may lie there.
     for route in sorted(wanted, key=lambda route: bool(route[1])):
         if route not in present:
-            ip.route("replace", **_message(index, route))
+            ip.route("replace", **_message(index, route, table))
 
 
-def _routes(ip: Any, index: int) -> list[_Route]:
+def _routes(ip: Any, index: int, table: int) -> list[_Route]:
     found = []
-    for family in (AF_INET, AF_INET6):
-        for one in ip.get_routes(family=family, table=_MAIN_TABLE):
+    for family in _FAMILIES:
+        for one in ip.get_routes(family=family, table=table):
             if one["proto"] == _OURS and one.get_attr("RTA_OIF") == index:
                 target = one.get_attr("RTA_DST")
                 destination = f"{target}/{one['dst_len']}" if target else _DEFAULT[family]
@@ -105,10 +115,10 @@ def _normal(destination: str, hop: str, metric: int) -> _Route:
     return network.compressed, hop, metric or (_METRIC_IPV6 if network.version == 6 else 0)
 
 
-def _message(index: int, route: _Route) -> dict[str, Any]:
+def _message(index: int, route: _Route, table: int) -> dict[str, Any]:
     destination, hop, metric = route
     family = AF_INET6 if ":" in destination else AF_INET
-    message = {"dst": destination, "oif": index, "family": family, "proto": _OURS, "table": _MAIN_TABLE}
+    message = {"dst": destination, "oif": index, "family": family, "proto": _OURS, "table": table}
     if destination == _DEFAULT[family]:
         message["dst"] = "default"
     if metric:
@@ -117,3 +127,29 @@ def _message(index: int, route: _Route) -> dict[str, Any]:
         # On-link, because Neutron allows a gateway outside of its subnet.
         return {**message, "gateway": hop, "flags": _RTNH_F_ONLINK}
     return {**message, "scope": _SCOPE_LINK} if family == AF_INET else message
+
+
+def _settle_rules(ip: Any, index: int, sources: list[str]) -> None:
+    """Send packets from `sources` by the interface's own table; rules of interfaces that left go too."""
+    here = {_OWN_TABLES + link["index"] for link in ip.get_links()}
+    table, present = _OWN_TABLES + index, set()
+    for family in _FAMILIES:
+        for one in ip.get_rules(family=family):
+            if one.get_attr("FRA_PROTOCOL") != _OURS:
+                continue
+            source, its_table = one.get_attr("FRA_SRC"), one.get_attr("FRA_TABLE")
+            if its_table not in here or (its_table == table and source not in sources):
+                ip.rule("del", **_rule(source, its_table))
+            elif its_table == table:
+                present.add(source)
+    for source in sources:
+        if source not in present:
+            ip.rule("add", **_rule(source, table))
+
+
+def _rule(source: str, table: int) -> dict[str, Any]:
+    family, length = (AF_INET6, 128) if ":" in source else (AF_INET, 32)
+    return {
+        "family": family, "src": source, "src_len": length,
+        "table": table, "priority": _OWN_TABLES, "protocol": _OURS,
+    }  # fmt: skip

@@ -115,7 +115,10 @@ class HostDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class InterfaceConfig:
-    """An interface inside a namespace. Routes are (destination, next hop or empty, metric)."""
+    """An interface inside a namespace. Routes are (destination, next hop or empty, metric).
+
+    `own_answers`: packets from its addresses leave through it, whatever the destination's route says.
+    """
 
     name: str
     mac: str
@@ -123,6 +126,7 @@ class InterfaceConfig:
     addresses: tuple[str, ...]
     routes: tuple[tuple[str, str, int], ...]
     checksum_in_software: bool
+    own_answers: bool = False
 
 
 class Netlink(Protocol):

@@ -58,7 +58,7 @@ class Interfaces:
     def _configured(
         self, context: Any, plans: Iterable[VifPlan]
     ) -> Iterable[tuple[VifPlan, InterfaceConfig]]:
-        way_known = False
+        plans, way_known = list(plans), False
         for plan in plans:
             routes = plan.routes
             if not way_known:  # through the first port that has a way; a second would be ambiguous
@@ -74,6 +74,8 @@ class Interfaces:
                     addresses=plan.addresses,
                     routes=tuple((route.destination, route.gateway or "", route.metric) for route in routes),
                     checksum_in_software=plan.checksum_in_software,
+                    # An answer that left through the other port would be dropped there as spoofed.
+                    own_answers=len(plans) > 1,
                 ),
             )
 

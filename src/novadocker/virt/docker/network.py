@@ -111,6 +111,7 @@ class Network:
                     _refuse_unusable([plan])
                     self._plug(instance, one, plan, keep=False)
                     self._interfaces.bring_in(context, plans, pid=pid, only={port_id})
+                    self._interfaces.adjust(context, plans, pid=pid)
 
     def adjust(self, context: Any, instance: Any, vifs: Iterable[Vif], *, pid: int) -> None:
         """Give a server's interfaces the addresses and routes its ports have now."""

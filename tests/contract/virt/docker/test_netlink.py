@@ -174,6 +174,51 @@ def test_the_kernel_takes_and_gives_but_leaves_what_is_not_ours() -> None:
 
 
 @pytest.mark.functional
+def test_what_answers_leaves_where_it_was_asked() -> None:
+    daemons.require("unshare", "nsenter", "ip")
+    with daemons.network_namespace():
+        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        _await_namespace(server)
+
+        def run(*words: str) -> str:
+            command = ["nsenter", "-t", str(server.pid), "-n", "ip", *words]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+        def way(destination: str, source: str) -> str:
+            return run("route", "get", destination, "from", source).splitlines()[0]
+
+        first = replace(CONFIG, own_answers=True)
+        second = replace(
+            first,
+            name="eth1",
+            mac="fa:16:3e:00:00:06",
+            addresses=("10.30.0.5/24", "fd03::5/64"),
+            routes=(("0.0.0.0/0", "10.30.0.1", 100), ("::/0", "fd03::1", 1124)),
+        )
+        try:
+            netlink = KernelNetlink()
+            for number, config in enumerate((first, second)):
+                netlink.add_pair(f"tap{number}", f"ndp{number}", mtu=1442, alias="")
+                netlink.bring_in(f"ndp{number}", pid=server.pid, config=config)
+            netlink.adjust(pid=server.pid, config=first)
+            assert "via 10.20.0.1 dev eth0" in way("192.0.2.1", "10.20.0.5")
+            assert "via 10.30.0.1 dev eth1" in way("192.0.2.1", "10.30.0.5")
+            assert "10.20.0.77 from 10.30.0.5 via 10.30.0.1 dev eth1" in way("10.20.0.77", "10.30.0.5")
+            assert "10.30.0.77 from 10.30.0.5 dev eth1" in way("10.30.0.77", "10.30.0.5")
+            assert "via fd03::1 dev eth1" in way("2001:db8::1", "fd03::5")
+            assert "via 10.20.0.1 dev eth0" in run("route", "get", "192.0.2.1")
+
+            # The first one leaves; the second is alone, and needs no rules.
+            netlink.delete("tap0")
+            netlink.adjust(pid=server.pid, config=replace(second, own_answers=False))
+            assert "1000" not in run("rule") + run("-6", "rule")
+            assert "table 1" not in run("route", "show", "table", "all")
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.mark.functional
 def test_the_kernel_has_all_of_it() -> None:
     daemons.require("unshare", "nsenter", "ip", "ethtool")
     with daemons.network_namespace():
