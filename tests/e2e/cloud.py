@@ -251,9 +251,7 @@ class Cloud:
             name=name,
             image_id=image.id,
             flavor_id=compute.find_flavor(flavor, ignore_missing=False).id,
-            networks="auto",
-            **options,
-            **more,
+            **{"networks": "auto", **options, **more},
         )
 
     def settled(self, server: Any, *, seconds: float = 90) -> Any:
