@@ -61,6 +61,7 @@ def _settings(cloud: Cloud) -> Sections:
             # before.
             "track_instance_changes": False,
         },
+        "oslo_policy": {"policy_file": str(layout.etc / "nova" / "policy.yaml")},
         "oslo_concurrency": {"lock_path": str(layout.run / "nova")},
         "os_brick": {"lock_path": str(layout.run / "nova-compute" / "os-brick")},
         "vnc": {"enabled": False},
@@ -108,6 +109,15 @@ def _paste(cloud: Cloud) -> ConfigFile:
     return ConfigFile(path=cloud.layout.etc / "nova" / "api-paste.ini", content=content, mode=0o644)
 
 
+def _policy(cloud: Cloud) -> ConfigFile:
+    # Nova answers "Unexpected API Error" (500) where the catalogue has no block storage: this is a refusal.
+    text = (
+        "# There are no volumes in this cloud. With a block storage service in it, remove this rule.\n"
+        '"os_compute_api:os-volumes-attachments:create": "!"\n'
+    )
+    return ConfigFile(path=cloud.layout.etc / "nova" / "policy.yaml", content=text, mode=0o644)
+
+
 def nova_api(cloud: Cloud) -> Service:
     """The compute API."""
     return shared.api(
@@ -117,7 +127,7 @@ def nova_api(cloud: Cloud) -> Service:
         environment=_environment(cloud),
         needs=("nova-schema", "identity", "rabbitmq"),
         threads=16,
-        files=(_shared_file(cloud), _paste(cloud)),
+        files=(_shared_file(cloud), _paste(cloud), _policy(cloud)),
         folders=_folders(cloud),
     )
 
