@@ -10,7 +10,7 @@ import os
 import queue
 import tarfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tests.fakes import docker_archive
@@ -201,6 +201,7 @@ class FakeEngine:
                     command=tuple(settings.get("Cmd") or ()),
                     architecture=config["architecture"],
                     settings=settings,
+                    size=sum(len(_read(tar, layer)) for layer in one["Layers"]),
                 )
                 layers = [_read(tar, name) for name in one["Layers"]]
                 self._files[identity] = {name: text for layer in layers for name, text in _unpacked(layer)}
@@ -241,10 +242,16 @@ class FakeEngine:
 
     def untag(self, reference: str) -> None:
         self._answer()
-        identity = self._tags.pop(reference, None)
-        used = {one.image for one in self._containers.values()}
-        if identity not in {*self._tags.values(), *used}:
+        identity = self._tags.get(reference)
+        others = [tag for tag, image in self._tags.items() if image == identity and tag != reference]
+        if identity and not others:
+            if any(one.image == identity for one in self._containers.values()):
+                raise Busy(f"Could not remove image {reference}.", facts="a container is using it")
             self._images.pop(identity, None)
+        self._tags.pop(reference, None)
+
+    def tagged(self, repository: str) -> Sequence[str]:
+        return [tag for tag in self._tags if tag.startswith(f"{repository}:")]
 
     def events(self, *, host: str) -> "_Stream":
         self._answer()

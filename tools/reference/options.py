@@ -131,6 +131,22 @@ OBEYED = (
         read=False,
     ),
     Obeyed(
+        "image_cache",
+        "manager_interval",
+        "Seconds between two looks at the images on the daemon; -1 for none.",
+        read=False,
+    ),
+    Obeyed(
+        "image_cache",
+        "remove_unused_base_images",
+        "False keeps every image that was ever loaded.",
+    ),
+    Obeyed(
+        "image_cache",
+        "remove_unused_original_minimum_age_seconds",
+        "Seconds an image stays on the daemon after the last server that needed it.",
+    ),
+    Obeyed(
         "os_vif_ovs",
         "ovsdb_connection",
         "The Open vSwitch database, for os-vif and for the driver's marks. The default is no place a stock "

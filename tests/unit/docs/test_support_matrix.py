@@ -61,7 +61,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "console.serial.interactive": ("get_serial_console",),
     "console.spice": ("get_spice_console",),
     "console.vnc": ("get_vnc_console",),
-    "storage.block": ("get_volume_connector", "attach_volume", "detach_volume"),
+    # Not get_volume_connector: it is where the driver says that there are none.
+    "storage.block": ("attach_volume", "detach_volume"),
 }
 
 FLAGS = {

@@ -5,7 +5,7 @@
 TRAIT = "CUSTOM_HYPERVISOR_DOCKER"
 
 CAPABILITIES = {
-    "has_imagecache": False,
+    "has_imagecache": True,
     "supports_evacuate": True,
     "supports_migrate_to_same_host": False,
     "supports_attach_interface": True,

@@ -21,6 +21,7 @@ from nova.network import neutron as nova_neutron
 from nova.virt import configdrive, driver, hardware
 from nova.virt import event as virt_event
 from oslo_log import log as logging
+from oslo_utils import timeutils
 
 from novadocker.errors import NovaDockerError
 from novadocker.virt.docker import (
@@ -30,6 +31,7 @@ from novadocker.virt.docker import (
     conf,
     console,
     device,
+    diagnostics,
     ephemeral,
     facts,
     faults,
@@ -39,6 +41,7 @@ from novadocker.virt.docker import (
     refusal,
     resources,
     tags,
+    usage,
 )
 from novadocker.virt.docker.btrfs import Subvolumes
 from novadocker.virt.docker.containers import Containers
@@ -115,6 +118,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self._switch = switch or IdlSwitchDB(address=self._settings.ovsdb)
         self._netlink = netlink or KernelNetlink()
         self._containers = Containers(engine=self._engine, host=host)
+        self._diagnostics = diagnostics.Diagnostics(containers=self._containers, netlink=self._netlink)
         self._images = Images(
             engine=self._engine,
             fetch=_fetch,
@@ -643,6 +647,53 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 start=power_on,
             )
 
+    # -- what Nova keeps an eye on -------------------------------------------------------------------
+
+    def manage_image_cache(self, context: Any, all_instances: Any) -> None:
+        """Remove loaded images that no server has needed for as long as Nova is told to keep them."""
+        if not CONF.image_cache.remove_unused_base_images:
+            return
+        with faults.translated(faults.failed):
+            self._images.cache.reclaim(
+                {one.image_ref for one in all_instances},
+                unused_for=CONF.image_cache.remove_unused_original_minimum_age_seconds,
+            )
+
+    def cache_image(self, context: Any, image_id: str) -> bool:
+        """Load an image for servers to come; says whether it was not there yet."""
+        with faults.translated(faults.failed):
+            return self._images.load_ahead(context, image_id, disk_limit=self._settings.image_limit_bytes)
+
+    def get_diagnostics(self, instance: Any) -> dict[str, Any]:
+        """Return what a server has used, as the API had it before 2.48."""
+        with faults.translated(faults.failed):
+            return diagnostics.legacy(*self._used(instance), memory_mb=instance.flavor.memory_mb)
+
+    def get_instance_diagnostics(self, instance: Any) -> Any:
+        """Return what a server has used.
+
+        `driver` stays unset, which the API shows as null: Nova's list of drivers has no other than its own.
+        """
+        with faults.translated(faults.failed):
+            flavor = instance.flavor
+            found = diagnostics.detailed(*self._used(instance), cpus=flavor.vcpus, memory_mb=flavor.memory_mb)
+        told = objects.Diagnostics(
+            state="running",
+            hypervisor="docker",
+            hypervisor_os="linux",
+            uptime=int(timeutils.delta_seconds(instance.launched_at, timeutils.utcnow(with_timezone=True))),
+            config_drive=configdrive.required_by(instance),
+            memory_details=objects.diagnostics.MemoryDiagnostics(**found["memory"]),
+        )
+        for add, values in ((told.add_cpu, "cpus"), (told.add_nic, "nics"), (told.add_disk, "disks")):
+            for each in found[values]:
+                add(**each)
+        return told
+
+    def get_volume_connector(self, instance: Any) -> dict[str, Any]:
+        """Refuse: this is the first that Nova asks for when a volume is to be attached, or detached."""
+        raise exception.InvalidVolume(reason="This host offers containers no volumes.")
+
     # -- ports -------------------------------------------------------------------------------------
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
@@ -717,6 +768,9 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             self._terminals.start()
         except NovaDockerError as error:
             LOG.warning("Servers have no interactive consoles: %s", error)
+
+    def _used(self, instance: Any) -> tuple[usage.Usage, list[diagnostics.Traffic]]:
+        return self._diagnostics.usage(instance.uuid), self._diagnostics.traffic(instance.uuid)
 
     def _emit(self, uuid: str, change: str) -> None:
         self.emit_event(virt_event.LifecycleEvent(uuid, _TRANSITIONS[change]))

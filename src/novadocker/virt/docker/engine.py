@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -372,6 +372,12 @@ class DockerEngine:
                 self._api().remove_image(reference, noprune=False)
         except NotFound:
             return
+
+    def tagged(self, repository: str) -> Sequence[str]:
+        """Return the tags of a repository, whole ones."""
+        with self._translate(f"list the images of {repository}"):
+            found = self._api().images(name=repository)
+        return [tag for one in found for tag in one.get("RepoTags") or () if tag.startswith(f"{repository}:")]
 
     def events(self, *, host: str) -> EventStream:
         """Subscribe to what happens to this host's containers; raises EngineUnreachable, also later."""

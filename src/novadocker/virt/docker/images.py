@@ -10,10 +10,11 @@ from typing import Any
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
-from novadocker.virt.docker import archive, names, pause
+from novadocker.virt.docker import archive, imagecache, names, pause
 from novadocker.virt.docker.doors import Engine, Fetch
 from novadocker.virt.docker.errors import EngineError, EngineUnreachable, ImageRejected
 from novadocker.virt.docker.facts import EngineFacts, Image
+from novadocker.virt.docker.imagecache import ImageCache
 
 LOG = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Images:
         self._fetch = fetch
         self._facts = facts
         self._spool = spool
+        self.cache = ImageCache(engine=engine, marks=spool / "used")
 
     def ensure(self, context: Any, image_id: str, *, disk_limit: int, trusted_certs: Any = None) -> Image:
         """Return the daemon's image for a Glance image, fetching and loading it when it is not there.
@@ -41,14 +43,29 @@ class Images:
         :raises: ImageRejected, EngineError
         """
         tag = names.image_tag(image_id)
+        # Before it is looked for: what was needed just now is not removed.
+        self.cache.used(image_id)
         image = None if trusted_certs else self._engine.image(tag)
         if image is None:
             # Any number of servers may ask for one image at once; the first loads it, the others find it.
-            with lockutils.lock(f"nova-docker-image-{image_id}"):
+            with imagecache.lock(image_id):
                 image = (None if trusted_certs else self._engine.image(tag)) or self._load(
                     context, image_id, tag=tag, disk_limit=disk_limit, trusted_certs=trusted_certs
                 )
+        if image.size > disk_limit:  # loaded for a flavor with a larger disk, or ahead of all
+            raise archive.too_large(disk_limit)
         return image
+
+    def load_ahead(self, context: Any, image_id: str, *, disk_limit: int) -> bool:
+        """Load a Glance image for servers to come; says whether it was not there yet.
+
+        :raises: ImageRejected, EngineError
+        """
+        if self._engine.image(names.image_tag(image_id)) is not None:
+            self.cache.used(image_id)
+            return False
+        self.ensure(context, image_id, disk_limit=disk_limit)
+        return True
 
     def kept(self, uuid: str) -> Image | None:
         """Return the image that holds a server's own disk, where its container was made again; None else."""

@@ -3,6 +3,7 @@
 """What this host offers, for the resource tracker and for Placement."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from novadocker.virt.docker.facts import EngineFacts
 
 GIB = 1 << 30
 MIB = 1 << 20
+
+# A record of utmp(5), and the type of one that stands for somebody's session.
+_UTMP_RECORD, _USER_PROCESS = 384, 7
 
 
 def disk_gb(facts: EngineFacts) -> tuple[int, int]:
@@ -42,7 +46,7 @@ def available(facts: EngineFacts, *, hostname: str, architecture: str) -> dict[s
         "hypervisor_version": facts.version_number,
         "hypervisor_hostname": hostname,
         "supported_instances": [(architecture, "docker", "exe")],
-        "stats": {"docker_storage_driver": facts.storage_driver},
+        "stats": {"docker_storage_driver": facts.storage_driver, "uptime": uptime()},
     }
 
 
@@ -72,9 +76,18 @@ def traits(present: set[str]) -> set[str]:
     return present | {TRAIT}
 
 
-def uptime(proc: Path = Path("/proc")) -> str:
-    """Return the host's uptime as uptime(1) words it, roughly: how long it is up, and its load."""
+def uptime(*, proc: Path = Path("/proc"), sessions: Path = Path("/run/utmp")) -> str:
+    """Return the host's time, uptime, users and load as uptime(1) words them, which clients take apart."""
     seconds = int(float((proc / "uptime").read_text().split()[0]))
     load = ", ".join((proc / "loadavg").read_text().split()[:3])
     days, rest = divmod(seconds, 86400)
-    return f"up {days} days, {rest // 3600:02}:{rest % 3600 // 60:02}, load average: {load}"
+    since = f"{days} days, " if days > 1 else "1 day, " if days else ""
+    records = sessions.read_bytes() if sessions.exists() else b""
+    users = sum(
+        int.from_bytes(records[at : at + 2], "little") == _USER_PROCESS
+        for at in range(0, len(records), _UTMP_RECORD)
+    )
+    return (
+        f" {time.strftime('%H:%M:%S')} up {since}{rest // 3600}:{rest % 3600 // 60:02},  {users} users,"
+        f"  load average: {load}"
+    )

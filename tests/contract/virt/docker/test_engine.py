@@ -169,6 +169,21 @@ def test_an_image_has_our_tag_alone(bench: Bench) -> None:
     assert bench.engine.image("tenant/own:latest") is None
 
 
+def test_an_image_goes_when_no_container_is_made_of_it(bench: Bench) -> None:
+    # One of its own: an image with another tag loses only the tag.
+    tag = bench.image("to-go", ["runs", "to go"])
+    name = bench.container(image=tag)
+    assert tag in bench.engine.tagged(names.IMAGE_REPOSITORY)
+    with pytest.raises(Busy):
+        bench.engine.untag(tag)
+    bench.engine.remove(name)
+    assert bench.engine.image(tag).size > 0
+    bench.engine.untag(tag)
+    assert bench.engine.image(tag) is None
+    assert tag not in bench.engine.tagged(names.IMAGE_REPOSITORY)
+    assert bench.engine.tagged("nova-docker/gla") == []
+
+
 def test_the_sandbox_image_loads(bench: Bench) -> None:
     tag, content = pause.archive("amd64")
     bench.engine.load([content])

@@ -3,17 +3,29 @@
 import re
 from pathlib import Path
 
+import pytest
 from tests.unit.virt.docker.conftest import Bench
 
 from novadocker.virt.docker import resources
 
+# What `openstack hypervisor show` takes it apart with.
+CLIENT = r"\s*(.+)\sup\s+(.+),\s+(.+)\susers?,\s+load average:\s(.+)"
 
-def test_uptime_is_worded_as_by_the_program(tmp_path: Path) -> None:
-    (tmp_path / "uptime").write_text("183845.07 350000.00\n")
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [("183845.07", "2 days, 3:04"), ("90000.00", "1 day, 1:00"), ("240.00", "0:04")],
+)
+def test_uptime_is_worded_as_by_the_program(tmp_path: Path, seconds: str, words: str) -> None:
+    (tmp_path / "uptime").write_text(f"{seconds} 350000.00\n")
     (tmp_path / "loadavg").write_text("0.08 0.30 1.27 2/345 6789\n")
-    assert resources.uptime(tmp_path) == "up 2 days, 03:04, load average: 0.08, 0.30, 1.27"
+    boot, session = (kind.to_bytes(2, "little") + bytes(382) for kind in (2, 7))
+    (tmp_path / "utmp").write_bytes(boot + session + session)
+    told = resources.uptime(proc=tmp_path, sessions=tmp_path / "utmp")
+    assert re.match(CLIENT, told).groups()[1:] == (words, "2", "0.08, 0.30, 1.27")
 
 
 def test_the_host_s_uptime_is_told(bench: Bench) -> None:
-    told = bench.driver().get_host_uptime()
-    assert re.fullmatch(r"up \d+ days, \d\d:\d\d, load average: [\d.]+, [\d.]+, [\d.]+", told)
+    made = bench.driver()
+    assert re.match(CLIENT, made.get_host_uptime())
+    assert re.match(CLIENT, made.get_available_resource("host-docker")["stats"]["uptime"])
