@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 import websocket
 from openstack import exceptions
 from tests.e2e.cloud import CONTAINER, MACHINE, until
+from tests.e2e.containers import docker
 
 LOG_LIMIT = 100 * 1024
 
@@ -58,11 +58,6 @@ def opened(url: str) -> Iterator[Console]:
 
 def url_of(cloud, server, *, member: bool = False) -> str:
     return cloud.openstack("console", "url", "show", "--serial", server.id, member=member)["url"]
-
-
-def docker(cloud, *words: str) -> str:
-    command = ["docker", "-H", f"unix://{cloud.run_dir}/docker/docker.sock", *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def shells(cloud, server) -> list[str]:

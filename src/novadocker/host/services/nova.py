@@ -171,7 +171,8 @@ def scheduler(cloud: Cloud) -> Service:
 
 def serialproxy(cloud: Cloud) -> Service:
     """The one that takes a user's websocket to the console of a server."""
-    return replace(_worker(cloud, "nova-serialproxy"), ready=Tcp(cloud.config.ports["nova-serialproxy"]))
+    ready = Tcp(cloud.config.ports["nova-serialproxy"])
+    return replace(_worker(cloud, "nova-serialproxy"), ready=ready, within=90)
 
 
 def _reserved(share: Share) -> dict[str, int]:

@@ -166,9 +166,10 @@ class Network:
             found = None
         if found is None:
             # Left of a device that has gone: Open vSwitch in user space goes on listening to that one, also
-            # where another of its name comes at once; and a mark on it says nothing of the new one.
+            # where another of its name comes at once; and a mark on it says nothing of the new one. os-vif
+            # waits until vswitchd has let go of it: one that comes again before would be the same to it.
             if self._switch.port(plan.host_device) is not None:
-                self._switch.remove(plan.host_device)
+                self._unplug(instance, one)
             self._netlink.add_pair(
                 plan.host_device,
                 plan.peer_device,
