@@ -38,6 +38,7 @@ from novadocker.virt.docker import (
     metadata,
     names,
     power,
+    records,
     refusal,
     resources,
     tags,
@@ -162,8 +163,9 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             ephemeral=Ephemeral(store=store or Subvolumes(), facts=self._facts),
         )
         self._rescue = Rescue(engine=self._engine, containers=self._containers, servers=self._servers)
+        self._image_service = image_service or glance.API()
         self._disks = Disks(engine=self._engine, host=host)
-        self._snapshots = Snapshots(disks=self._disks, service=image_service or glance.API())
+        self._snapshots = Snapshots(disks=self._disks, service=self._image_service)
         self._moves = Moves(
             engine=self._engine,
             containers=self._containers,
@@ -476,6 +478,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         )  # fmt: skip
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.stop(instance.uuid, grace=grace)
+            if hard:
+                records.mend(context, instance, service=self._image_service)
             if hard and instance.vm_state != vm_states.RESCUED:
                 self._rescue.leave(instance.uuid)  # where entering or leaving it was cut short
             if hard and not self._containers.complete(instance.uuid):
