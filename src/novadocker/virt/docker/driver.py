@@ -517,7 +517,9 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Start a container of a rescue image in a server's place, with the server's disk at /mnt."""
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.stop(instance.uuid, grace=0)
-            self._rescue.enter(context, instance, network_info or (), image=image_meta)
+            self._rescue.enter(
+                context, instance, network_info or (), image=image_meta, password=rescue_password
+            )
 
     def unrescue(self, context: Any, instance: Any) -> None:
         """Give a server its own container back, and start it."""

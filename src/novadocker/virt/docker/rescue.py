@@ -32,10 +32,11 @@ class Rescue:
         self._containers = containers
         self._servers = servers
 
-    def enter(self, context: Any, instance: Any, vifs: Iterable[Any], *, image: Any) -> None:
+    def enter(self, context: Any, instance: Any, vifs: Iterable[Any], *, image: Any, password: str) -> None:
         """Start a container of the rescue image in a stopped server's place; undone where it fails.
 
         :param image: Nova's metadata of the rescue image.
+        :param password: its administrator's, where it has such an account.
         :raises: ImageRejected, NotFound, EngineError, ProcessFailed
         """
         self.leave(instance.uuid)
@@ -47,6 +48,7 @@ class Rescue:
         self._engine.rename(own, name=aside)
         try:
             self._engine.create(stand_in)
+            self._servers.set_password(instance, password)
             self._servers.run(context, instance, vifs, events=None)
             self._servers.watch(instance)
         except BaseException:

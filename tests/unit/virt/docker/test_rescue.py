@@ -52,12 +52,15 @@ def test_another_container_stands_in_with_the_disk(
     bench: Bench, made: driver.DockerDriver, server: Any
 ) -> None:
     own, steps = made.get_info(server).internal_id, len(bench.netlink.steps)
+    passwords: list[str] = []
+    made._servers.set_password = lambda instance, password: passwords.append(password)
     _rescue(made, server, _image(bench, ["runs", "rescue"]))
     stand_in = bench.engine.specs[_own(server)]
     assert stand_in.mounts == {"/mnt": {"type": "none", "device": f"/disks/{own}", "o": "bind"}}
     assert stand_in.network == f"container:{names.container(uuid=server.uuid, role=names.SANDBOX)}"
     assert made.get_info(server).state == power_state.RUNNING
     assert made.get_info(server).internal_id != own
+    assert passwords == ["secret"]
     assert made.list_instance_uuids() == [server.uuid]
     assert not [one for one in bench.netlink.steps[steps:] if one.startswith(("pair", "bring in"))]
     bench.driver().init_host("host-docker")
