@@ -78,6 +78,19 @@ OBEYED = (
         "Processors kept back from servers; the total reported is the machine's.",
     ),
     Obeyed(
+        "compute",
+        "cpu_dedicated_set",
+        "Processors handed out one by one to servers whose flavor has `hw:cpu_policy=dedicated`: PCPU. No "
+        "other hypervisor of the machine may use them: the driver does not start where one does.",
+        read=False,
+    ),
+    Obeyed(
+        "compute",
+        "cpu_shared_set",
+        "Processors of all other servers: VCPU. With one of the two sets `reserved_host_cpus` must be 0.",
+        read=False,
+    ),
+    Obeyed(
         "DEFAULT",
         "reserved_host_memory_mb",
         "Memory kept back, in MiB.",

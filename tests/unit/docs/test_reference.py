@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from nova.compute import manager
 from nova.virt import driver as nova_driver
+from nova.virt import hardware
 from tools.reference import options, pages
 
 from novadocker.virt import docker
@@ -42,7 +43,7 @@ def test_every_option_the_driver_reads_is_told_and_no_other() -> None:
 
 
 def test_what_nova_reads_for_the_driver_is_read_by_nova() -> None:
-    source = inspect.getsource(nova_driver) + inspect.getsource(manager)
+    source = "".join(map(inspect.getsource, (nova_driver, manager, hardware)))
     for each in options.OBEYED:
         # Nova puts these names together from a resource's and this end.
         name = "_allocation_ratio" if each.name.endswith("_allocation_ratio") else each.name

@@ -15,6 +15,7 @@ FILTERS = (
     "ImagePropertiesFilter",
     "ServerGroupAntiAffinityFilter",
     "ServerGroupAffinityFilter",
+    "NUMATopologyFilter",
     "ImageKindFilter",
 )
 

@@ -16,7 +16,7 @@ CAPABILITIES = {
     "supports_multiattach": False,
     # Glance's signature check happens while the image is fetched, whoever fetches it.
     "supports_trusted_certs": True,
-    "supports_pcpus": False,
+    "supports_pcpus": True,
     "supports_accelerators": False,
     "supports_remote_managed_ports": False,
     # A docker-save archive is registered with disk_format=raw.

@@ -38,10 +38,12 @@ from novadocker.virt.docker import (
     metadata,
     names,
     power,
+    processors,
     records,
     refusal,
     resources,
     tags,
+    topology,
     usage,
 )
 from novadocker.virt.docker.btrfs import Subvolumes
@@ -160,6 +162,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 wants_drive=lambda instance: bool(configdrive.required_by(instance)),
             ),
             rate_device=lambda: self._rate_device,
+            processors=lambda instance: topology.of_server(instance, self._processors),
             ephemeral=Ephemeral(store=store or Subvolumes(), facts=self._facts),
         )
         self._rescue = Rescue(engine=self._engine, containers=self._containers, servers=self._servers)
@@ -197,6 +200,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self._known_facts: facts.EngineFacts | None = None
         self._disk_limit = False
         self._rate_device = ""
+        self._processors = processors.Processors()
 
     # -- the host ----------------------------------------------------------------------------------
 
@@ -216,6 +220,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                  "driver": found.cgroup_driver, "cgroup": found.cgroup_version},
             )  # fmt: skip
             self._disk_limit = facts.disk_limit_supported(found, Path("/proc/self/mountinfo").read_text())
+            self._processors = self._divided()
             self._rate_device = str(device.link(self._settings.instances_path, found.root_dir) or "")
             for words in facts.shortcomings(found, disk_limit=self._disk_limit):
                 LOG.warning(words)
@@ -251,7 +256,11 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 # ran before the host went down (nova/compute/manager.py, pre_start_hook).
                 self._beginning = False
                 self._watcher.look_again(self._servers.placed())
-        return resources.available(found, hostname=nodename, architecture=found.architecture)
+        return {
+            **resources.available(found, hostname=nodename, architecture=found.architecture),
+            "vcpus": len(self._processors.shared | self._processors.dedicated) or found.cpus,
+            "numa_topology": topology.of_host(processors.nodes(), self._processors),
+        }
 
     def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:
         """Write this host's inventory and trait into Placement's tree; what others put there stays."""
@@ -259,13 +268,17 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             found = self._facts()
         present = provider_tree.data(nodename)
         reserved = {
+            "PCPU": 0,
             "VCPU": CONF.reserved_host_cpus,
             "MEMORY_MB": CONF.reserved_host_memory_mb,
             "DISK_GB": self._get_reserved_host_disk_gb_from_config(),
         }
         ratios = self._get_allocation_ratios(present.inventory)
         provider_tree.update_inventory(
-            nodename, resources.inventory(found, ratios=ratios, reserved=reserved, present=present.inventory)
+            nodename,
+            resources.inventory(
+                found, self._processors, ratios=ratios, reserved=reserved, present=present.inventory
+            ),
         )
         provider_tree.update_traits(nodename, resources.traits(set(present.traits)))
 
@@ -284,6 +297,19 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
     def manages_network_binding_host_id(self) -> bool:
         """Tell Nova not to bind ports to its own host name again, when that is another one."""
         return self._settings.binding_host != self._settings.host
+
+    def _divided(self) -> processors.Processors:
+        ours = processors.divide(
+            online=processors.online(),
+            dedicated=hardware.get_cpu_dedicated_set(),
+            shared=hardware.get_cpu_shared_set(),
+            reserved=CONF.reserved_host_cpus,
+        )
+        if ours.dedicated:
+            context, settings = nova_context.get_admin_context(), self._settings
+            for name, used in topology.neighbours(context, host=settings.binding_host, ours=settings.host):
+                processors.check_apart(ours, neighbour=name, theirs=used)
+        return ours
 
     # -- looking -----------------------------------------------------------------------------------
 

@@ -89,6 +89,8 @@ class DockerEngine:
             # overcommitted.
             cpu_period=spec.cpu_period or None,
             cpu_quota=spec.cpu_quota or None,
+            cpuset_cpus=spec.cpuset or None,
+            cpuset_mems=spec.memory_nodes or None,
             cpu_shares=spec.cpu_shares or None,
             **_rates(spec),
             pids_limit=spec.pids,

@@ -49,6 +49,10 @@ class StorageError(NovaDockerError):
     """The storage refused a folder, or has no way to hold one to a size."""
 
 
+class ConfigurationError(NovaDockerError):
+    """What this host is told of itself cannot be."""
+
+
 class PortNotReady(NovaDockerError):
     """A port was not bound, or did not work in time."""
 

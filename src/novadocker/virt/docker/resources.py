@@ -11,6 +11,7 @@ import os_resource_classes as orc
 
 from novadocker.virt.docker.capabilities import TRAIT
 from novadocker.virt.docker.facts import EngineFacts
+from novadocker.virt.docker.processors import Processors
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -51,17 +52,27 @@ def available(facts: EngineFacts, *, hostname: str, architecture: str) -> dict[s
 
 
 def inventory(
-    facts: EngineFacts, *, ratios: dict[str, float], reserved: dict[str, int], present: dict[str, Any]
+    facts: EngineFacts,
+    cpus: Processors,
+    *,
+    ratios: dict[str, float],
+    reserved: dict[str, int],
+    present: dict[str, Any],
 ) -> dict[str, Any]:
     """Return a provider's inventory: ours set, what others put there kept."""
-    totals = {orc.VCPU: facts.cpus, orc.MEMORY_MB: facts.memory_bytes // MIB, orc.DISK_GB: disk_gb(facts)[0]}
+    totals = {
+        orc.VCPU: len(cpus.shared) if cpus.divided else facts.cpus,
+        orc.PCPU: len(cpus.dedicated),
+        orc.MEMORY_MB: facts.memory_bytes // MIB,
+        orc.DISK_GB: disk_gb(facts)[0],
+    }
     ours = {
         kind: {
             "total": total,
             "min_unit": 1,
             "max_unit": total,
             "step_size": 1,
-            "allocation_ratio": ratios[kind],
+            "allocation_ratio": 1.0 if kind == orc.PCPU else ratios[kind],
             # Placement refuses to reserve more than there is.
             "reserved": min(reserved[kind], total),
         }

@@ -33,6 +33,7 @@ class Servers:
     """The servers of this host. Nova's instance is only read: its id, names, flavor and image.
 
     :param disk_limit: whether the daemon can hold a container to its flavor's root disk.
+    :param processors: those of a server, and its memory nodes, as control groups list them.
     :param rate_device: the disk whose I/O can be limited; empty where it is not known.
     """
 
@@ -48,6 +49,7 @@ class Servers:
         disk_limit: Callable[[], bool],
         guest: Guest,
         rate_device: Callable[[], str],
+        processors: Callable[[Any], tuple[str, str]],
         ephemeral: Ephemeral,
     ) -> None:
         self._containers = containers
@@ -59,6 +61,7 @@ class Servers:
         self._disk_limit = disk_limit
         self._guest = guest
         self._rate_device = rate_device
+        self._processors = processors
         self._ephemeral = ephemeral
 
     def build(
@@ -134,6 +137,7 @@ class Servers:
         flavor, found = instance.flavor, self._facts()
         choices = extra_specs.parse(flavor.extra_specs or {}, user_namespaces=found.user_namespaces)
         image = image or self._ensured(context, instance, image_id=instance.image_ref)
+        cpuset, memory_nodes = self._processors(instance)
         server = spec.Server(
             uuid=instance.uuid,
             name=instance.name,
@@ -146,6 +150,8 @@ class Servers:
             choices=choices,
             process=wanted,
             config_drive=self._guest.wants_drive(instance),
+            cpuset=cpuset,
+            memory_nodes=memory_nodes,
             quotas=quotas.parse(flavor.extra_specs or {}, vcpus=flavor.vcpus),
         )
         if not (image.entrypoint or image.command or server.process.command):

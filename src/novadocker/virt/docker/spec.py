@@ -32,6 +32,7 @@ class ContainerSpec:
     """One container, as the daemon is asked for it. Sizes in bytes.
 
     :ivar cpu_quota: microseconds of processor time in each `cpu_period`; 0 for as much as there is.
+    :ivar cpuset: the processors it runs on, listed, and of which nodes its memory is; empty for all.
     :ivar rates: read_bytes, read_iops, write_bytes, write_iops in each second, of the disk `rate_device`.
 
     :ivar binds: what is mounted to be read only, by its place on the host.
@@ -49,6 +50,8 @@ class ContainerSpec:
     cpu_shares: int = 0
     cpu_period: int = 0
     cpu_quota: int = 0
+    cpuset: str = ""
+    memory_nodes: str = ""
     rates: Mapping[str, int] = field(default_factory=dict)
     rate_device: str = ""
     pids: int
@@ -88,6 +91,8 @@ class Server:
     choices: Choices = field(default_factory=Choices)
     config_drive: bool = False
     quotas: Quotas | None = None
+    cpuset: str = ""
+    memory_nodes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +147,8 @@ def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
         cpu_shares=limits.cpu_shares,
         cpu_period=limits.cpu_period,
         cpu_quota=limits.cpu_quota,
+        cpuset=server.cpuset,
+        memory_nodes=server.memory_nodes,
         rates=limits.rates,
         rate_device=ground.rate_device if limits.rates else "",
         pids=server.choices.pids or ground.pids,
