@@ -32,8 +32,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "operation.live-migrate": (
         "live_migration",
         "pre_live_migration",
+        # Not check_can_live_migrate_destination, which is where a driver refuses.
         "check_can_live_migrate_source",
-        "check_can_live_migrate_destination",
     ),
     "operation.force-live-migration-to-complete": ("live_migration_force_complete",),
     "operation.abort-in-progress-live-migration": ("live_migration_abort",),

@@ -67,7 +67,7 @@ from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.guest import Given, Guest
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.interfaces import Interfaces
-from novadocker.virt.docker.moves import Moves
+from novadocker.virt.docker.moves import Moves, travels
 from novadocker.virt.docker.netns import KernelNetlink
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.neutron import Neutron
@@ -342,7 +342,9 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         return len(self.list_instance_uuids())
 
     def instance_exists(self, instance: Any) -> bool:
-        """Say whether a server is here."""
+        """Say whether a server is here; what a move has left here of another host's server is not it."""
+        if instance.host not in (None, self._settings.host):
+            return False
         with faults.translated(faults.failed):
             return self._containers.workload(instance.uuid) is not None
 
@@ -403,6 +405,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             if not instance.image_ref or driver.block_device_info_get_mapping(block_device_info):
                 raise ImageRejected("A container cannot start from a volume or with one yet.")
             try:
+                self._moves.make_room(context, instance)
                 self._servers.build(
                     context,
                     instance,
@@ -446,12 +449,13 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             faults.translated(exception.InstanceTerminationFailure),
             self._watcher.operation(instance.uuid, ends_running=False),
         ):
+            returns = self._moves.returns(instance)
             self._servers.remove(
                 instance,
                 network_info or (),
                 disconnect=destroy_vifs,
-                wipe=destroy_disks,
-                returns=instance.task_state == task_states.RESIZE_REVERTING,
+                wipe=destroy_disks and not returns,
+                returns=returns,
             )
             if instance.host == self._settings.host:
                 self._moves.discard(context, instance)
@@ -474,6 +478,9 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         share_info: Any = None,
     ) -> None:
         """Start a server's process, its network first; nothing is removed on failure."""
+        if travels(instance):
+            reason = "Its disk is still on its way to this host; a hard reboot fetches it."
+            raise exception.InstancePowerOnFailure(reason=reason)
         if not self.instance_exists(instance):
             if self._lost(instance):
                 reason = "Its container is gone; a hard reboot makes it again."
@@ -508,8 +515,9 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 records.mend(context, instance, service=self._image_service)
             if hard and instance.vm_state != vm_states.RESCUED:
                 self._rescue.leave(instance.uuid)  # where entering or leaving it was cut short
-            if hard and not self._containers.complete(instance.uuid):
+            if hard:
                 self._moves.take_in(context, instance)
+            if hard and not self._containers.complete(instance.uuid):
                 self._servers.make(context, instance)
             self._servers.run(context, instance, network_info or (), events=self._events(instance))
 
@@ -652,6 +660,20 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 events=self._events(instance),
                 start=power_on,
             )
+
+    def check_can_live_migrate_destination(
+        self,
+        context: Any,
+        instance: Any,
+        src_compute_info: Any,
+        dst_compute_info: Any,
+        block_migration: bool = False,
+        disk_over_commit: bool = False,
+    ) -> None:
+        """Refuse a live migration; of the base class' own refusal Nova makes an error of its own (500)."""
+        raise exception.MigrationPreCheckError(
+            reason="A container cannot move while it runs; a cold migration stops it and starts it again."
+        )
 
     def confirm_migration(self, context: Any, migration: Any, instance: Any, network_info: Any) -> None:
         """Let go of the server as it was before; its ports on its new host are not touched."""

@@ -11,6 +11,7 @@ to take it in can do so later, by a hard reboot.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nova.compute import task_states
 from oslo_log import log as logging
 
 from novadocker.errors import NovaDockerError
@@ -18,7 +19,7 @@ from novadocker.virt.docker import names
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.disks import Disks
 from novadocker.virt.docker.doors import DiskStore, Engine
-from novadocker.virt.docker.errors import DiskLost, NotMoved
+from novadocker.virt.docker.errors import DiskLost, EngineError, NotMoved
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.servers import Servers
@@ -35,6 +36,11 @@ def shrinks(old: Any, new: Any) -> str:
         if getattr(new, kind) < getattr(old, kind):
             return f"Its {words} cannot shrink from {getattr(old, kind)} to {getattr(new, kind)} GB."
     return ""
+
+
+def travels(instance: Any) -> bool:
+    """Say whether a server's disk is on no host now."""
+    return TRAVELLING in instance.system_metadata
 
 
 class Moves:
@@ -73,9 +79,12 @@ class Moves:
             refusal = "It has ephemeral disks, whose content does not travel to another host."
         if refusal:
             raise NotMoved(refusal)
-        found = self._containers.workload(uuid)
+        try:
+            found = self._containers.workload(uuid)
+        except EngineError as error:
+            raise NotMoved("The server cannot be looked at.", facts=str(error)) from error
         if found is None:
-            raise DiskLost("The server has no container here.", hint="A hard reboot makes it again.")
+            raise NotMoved("The server has no container here.", hint="A hard reboot makes it again.")
         self._containers.stop(uuid, grace=grace)
         try:
             if stays:
@@ -108,20 +117,26 @@ class Moves:
         if stayed:
             self._engine.tag(names.before_tag(uuid), reference=names.kept_tag(uuid))
             self._containers.remove_workload(uuid)
-        else:
-            # What an earlier stay may have left here is older than what comes now.
-            self._containers.remove(uuid)
+        elif travels(instance):
             self.take_in(context, instance)
+        else:
+            raise DiskLost("No disk came along with the server.")
         self._servers.make(context, instance, ephemerals=ephemerals)
         self._servers.run(context, instance, vifs, events=events, start=start)
+
+    def make_room(self, context: Any, instance: Any) -> None:
+        """Remove what a failed move has left here of a server that is to be built here."""
+        self._containers.remove(instance.uuid)
+        self.take_in(context, instance)
 
     def take_in(self, context: Any, instance: Any) -> None:
         """Fetch the disk that is still under way to this host, if one is."""
         image_id = instance.system_metadata.get(TRAVELLING)
         if not image_id:
             return
-        if self._containers.workload(instance.uuid) is None and self._images.kept(instance.uuid) is None:
-            self._images.take_in(context, image_id, tag=names.kept_tag(instance.uuid))
+        # What an earlier stay may have left here is older than what comes now.
+        self._containers.remove(instance.uuid)
+        self._images.take_in(context, image_id, tag=names.kept_tag(instance.uuid))
         self.discard(context, instance)
 
     def discard(self, context: Any, instance: Any) -> None:
@@ -129,6 +144,7 @@ class Moves:
         image_id = instance.system_metadata.pop(TRAVELLING, None)
         if not image_id:
             return
+        instance.save()  # before: a record of an image that is gone would keep the server from starting
         try:
             self._store.delete(context, image_id)
         except NovaDockerError as error:
@@ -140,6 +156,11 @@ class Moves:
             self._engine.untag(names.before_tag(instance.uuid))
         else:
             self._servers.remove(instance, vifs, disconnect=True, wipe=True)
+
+    def returns(self, instance: Any) -> bool:
+        """Say whether a server that Nova removes now is to run again here, as before its move."""
+        reverts = instance.task_state == task_states.RESIZE_REVERTING
+        return reverts and self._engine.image(names.before_tag(instance.uuid)) is not None
 
     def come_back(
         self,
@@ -156,6 +177,7 @@ class Moves:
             if self._engine.image(names.before_tag(uuid)) is None:
                 raise DiskLost("The disk the server had here before is gone.")
             self._engine.tag(names.before_tag(uuid), reference=names.kept_tag(uuid))
-        self._servers.make(context, instance)
+        if not self._containers.complete(uuid):
+            self._servers.make(context, instance)
         self._servers.run(context, instance, vifs, events=events, start=start)
         self._engine.untag(names.before_tag(uuid))

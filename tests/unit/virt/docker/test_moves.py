@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nova import exception
+from nova import exception, objects
 from nova.compute import power_state, task_states
 from tests.fakes import nova_objects
 from tests.fakes.nova_objects import CONTEXT
@@ -63,7 +63,8 @@ class Moving:
 
 
 @pytest.fixture
-def moving(bench: Bench) -> Moving:
+def moving(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Moving:
+    monkeypatch.setattr(objects.Instance, "save", lambda self, **_: None)
     return Moving(bench)
 
 
@@ -85,8 +86,11 @@ def test_a_resized_server_has_its_disk_and_its_new_limits(moving: Moving) -> Non
 def test_a_reverted_server_has_its_old_disk_and_its_old_limits(moving: Moving) -> None:
     moving.leave(HERE)
     before = moving.bench.engine.image(names.before_tag(moving.server.uuid))
+    kept_file = moving.bench.folder / "instances" / moving.server.uuid / "kept"
+    kept_file.touch()
     moving.finish()
     moving.revert()
+    assert kept_file.exists()
     spec = moving.bench.engine.specs[f"nova-{moving.server.uuid}"]
     assert (spec.memory >> 20, spec.image) == (64, before.id)
     assert moving.driver.get_info(moving.server).state == power_state.RUNNING
@@ -108,6 +112,19 @@ def test_a_disk_does_not_shrink_and_the_server_runs_on(moving: Moving, changes: 
     assert isinstance(refused.value.inner_exception, exception.ResizeError)
     assert "cannot shrink" in str(refused.value.inner_exception)
     assert moving.driver.get_info(moving.server).state == power_state.RUNNING
+
+
+def test_without_its_daemon_a_server_does_not_leave(moving: Moving) -> None:
+    moving.bench.engine.reachable = False
+    with pytest.raises(exception.InstanceFaultRollback):
+        moving.leave(HERE)
+
+
+def test_a_server_without_a_container_does_not_leave(moving: Moving) -> None:
+    moving.bench.engine.remove(f"nova-{moving.server.uuid}")
+    with pytest.raises(exception.InstanceFaultRollback) as refused:
+        moving.leave(HERE)
+    assert "hard reboot" in str(refused.value.inner_exception)
 
 
 @pytest.mark.parametrize("was_running", [True, False])
@@ -176,9 +193,41 @@ def test_a_disk_that_did_not_arrive_is_fetched_by_a_hard_reboot(moving: Moving, 
         moving.finish(COMING)
     assert bench.disks.held == {image_id}
     bench.archives[image_id] = archive
+    with pytest.raises(exception.InstancePowerOnFailure, match="hard reboot"):
+        moving.driver.power_on(CONTEXT, moving.server, [moving.port])
     moving.driver.reboot(CONTEXT, moving.server, [moving.port], "HARD")
     assert moving.driver.get_info(moving.server).state == power_state.RUNNING
     assert bench.disks.held == set()
+
+
+def test_an_older_disk_left_here_is_not_taken_for_the_one_that_comes(moving: Moving, bench: Bench) -> None:
+    """The daemon was away when the server should have arrived, so that nothing could be removed."""
+    moving.leave(THERE)
+    bench.engine.reachable = False
+    with pytest.raises(exception.NovaException):
+        moving.finish(COMING)
+    bench.engine.reachable = True
+    moving.driver.reboot(CONTEXT, moving.server, [moving.port], "HARD")
+    kept = bench.engine.image(names.kept_tag(moving.server.uuid))
+    assert bench.engine.specs[f"nova-{moving.server.uuid}"].image == kept.id
+    assert bench.disks.held == set()
+
+
+def test_a_server_that_arrives_without_its_disk_is_not_made_anew(moving: Moving) -> None:
+    moving.leave(THERE)
+    del moving.server.system_metadata[TRAVELLING]
+    with pytest.raises(exception.NovaException, match="No disk"):
+        moving.finish(COMING)
+
+
+def test_an_evacuated_server_is_built_where_an_earlier_stay_left_something(moving: Moving) -> None:
+    moving.leave(THERE)
+    del moving.server.system_metadata[TRAVELLING]
+    moving.server.host = "other-docker"
+    assert not moving.driver.instance_exists(moving.server)
+    spawn(moving.driver, moving.server, [moving.port])
+    assert moving.tags == set()
+    assert moving.driver.get_info(moving.server).state == power_state.RUNNING
 
 
 def test_a_server_deleted_on_its_way_leaves_no_disk(moving: Moving, bench: Bench) -> None:
