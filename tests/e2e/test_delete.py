@@ -27,6 +27,16 @@ def paused(cloud, server) -> None:
     cloud.becomes(server, "PAUSED")
 
 
+def suspended(cloud, server) -> None:
+    cloud.connection.compute.suspend_server(server)
+    cloud.becomes(server, "SUSPENDED")
+
+
+def rescued(cloud, server) -> None:
+    cloud.connection.compute.rescue_server(server)
+    cloud.becomes(server, "RESCUE")
+
+
 def in_error(cloud, server) -> None:
     cloud.connection.compute.reset_server_state(server, "error")
 
@@ -55,6 +65,8 @@ STATES: dict[str, Callable[[Any, str], None]] = {
     "active": lambda cloud, server: None,
     "stopped": stopped,
     "paused": paused,
+    "suspended": suspended,
+    "rescued": rescued,
     "error": in_error,
     "verify-resize": resized,
     "shelved-offloaded": shelved_offloaded,
@@ -71,19 +83,35 @@ TASKS: dict[str, Callable[[Any, str], None]] = {
 }
 
 
+class Supply:
+    """Running servers, one after the other; the next few are being made meanwhile."""
+
+    AHEAD = 3
+
+    def __init__(self, cloud, image) -> None:
+        self._cloud, self._image = cloud, image
+        self._coming: list[Any] = []
+        self._number = 0
+
+    def next(self) -> tuple[str, list[str]]:
+        """The id of a running server, and its ports."""
+        while len(self._coming) < self.AHEAD:
+            self._number += 1
+            self._coming.append(self._cloud.create(f"e2e-delete-{self._number}", self._image))
+        server = self._coming.pop(0)
+        assert self._cloud.settled(server, seconds=180).status == "ACTIVE"
+        return server.id, [port.id for port in self._cloud.connection.network.ports(device_id=server.id)]
+
+    def end(self) -> None:
+        for server in self._coming:
+            self._cloud.remove(server.id)
+
+
 @pytest.fixture(scope="module")
-def active(cloud, images):
-    """Servers for all states and tasks, and both ways to delete: made together, which takes least."""
-    names = [f"e2e-delete-{name}-{how}" for name in (*STATES, *TASKS) for how in HOWS]
-    asked = {name: cloud.create(name, images[CONTAINER]) for name in names}
-    found = {}
-    for name, server in asked.items():
-        assert cloud.settled(server, seconds=300).status == "ACTIVE", name
-        found[name] = (server.id, [port.id for port in cloud.connection.network.ports(device_id=server.id)])
-    yield found
-    for server, _ in found.values():
-        if cloud.connection.compute.find_server(server, ignore_missing=True):
-            cloud.remove(server)
+def supply(cloud, images):
+    made = Supply(cloud, images[CONTAINER])
+    yield made
+    made.end()
 
 
 def delete(cloud, server: str, how: str) -> None:
@@ -129,17 +157,16 @@ def left(cloud, server: str, ports: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("state", STATES)
-def test_from_every_state(cloud, active, state, how):
-    server, ports = active[f"e2e-delete-{state}-{how}"]
+def test_from_every_state(cloud, supply, state, how):
+    server, ports = supply.next()
     STATES[state](cloud, server)
     delete(cloud, server, how)
     gone(cloud, server, ports)
 
 
-@pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("task", TASKS)
-def test_during_every_task(cloud, active, task, how):
-    server, ports = active[f"e2e-delete-{task}-{how}"]
+@pytest.mark.parametrize(("task", "how"), zip(TASKS, HOWS * 2, strict=True))
+def test_during_every_task(cloud, supply, task, how):
+    server, ports = supply.next()
     compute = cloud.connection.compute
     TASKS[task](compute, server)
     until(lambda: compute.get_server(server).task_state, seconds=20, why=f"{task} under way")

@@ -15,6 +15,14 @@ import pytest
 from tests.e2e.cloud import CONTAINER, get, until
 from tests.e2e.containers import answers, docker, inside
 
+# Servers of other kinds than the active one, and what Nova calls them.
+STATUSES = {
+    "stopped": "SHUTOFF",
+    "paused": "PAUSED",
+    "suspended": "SUSPENDED",
+    "rescued": "RESCUE",
+    "lost": "ACTIVE",
+}
 MARKS = ("nova.docker.uuid", "nova.docker.host", "nova.docker.role")
 
 
@@ -40,13 +48,16 @@ def server(servers):
 @pytest.fixture(scope="module")
 def others(cloud, images) -> Iterator[dict[str, str]]:
     """Servers in states of their own, by these: their ids."""
-    asked = {name: cloud.create(f"e2e-{name}", images[CONTAINER]) for name in ("stopped", "paused", "lost")}
+    compute = cloud.connection.compute
+    asked = {name: cloud.create(f"e2e-{name}", images[CONTAINER]) for name in STATUSES}
     for one in asked.values():
         assert cloud.settled(one, seconds=180).status == "ACTIVE"
-    cloud.connection.compute.stop_server(asked["stopped"].id)
-    cloud.connection.compute.pause_server(asked["paused"].id)
-    cloud.becomes(asked["stopped"].id, "SHUTOFF")
-    cloud.becomes(asked["paused"].id, "PAUSED")
+    compute.stop_server(asked["stopped"].id)
+    compute.pause_server(asked["paused"].id)
+    compute.suspend_server(asked["suspended"].id)
+    compute.rescue_server(asked["rescued"].id)
+    for name, wanted in STATUSES.items():
+        cloud.becomes(asked[name].id, wanted)
     yield {name: one.id for name, one in asked.items()}
     if cloud.root.exists():
         for one in asked.values():
@@ -153,9 +164,7 @@ def test_power_sync_leaves_servers_as_they_are(own_cloud, server, others):
         after = {name: docker(cloud, "inspect", "--format={{.State.Status}} {{.State.Pid}}", f"nova-{each}")
                  for name, each in {**others, "active": server.id}.items()}  # fmt: skip
     assert after == before
-    assert {name: status(cloud, each) for name, each in others.items()} == {
-        "stopped": "SHUTOFF", "paused": "PAUSED", "lost": "ACTIVE",
-    }  # fmt: skip
+    assert {name: status(cloud, each) for name, each in others.items()} == STATUSES
     assert status(cloud, server.id) == "ACTIVE"
     assert visitor.answers > 20
     assert visitor.failures == 0, "its page was there all along"
@@ -205,7 +214,8 @@ def test_the_host_comes_back(own_cloud, server, others):
     cloud = own_cloud
     until(lambda: status(cloud, others["lost"]) == "ACTIVE", seconds=30, why="the other one runs")
     cloud.supervisor.stopProcess("nova-docker")
-    docker(cloud, "unpause", f"nova-{others['paused']}")
+    for name in ("paused", "suspended"):  # a frozen process cannot die
+        docker(cloud, "unpause", f"nova-{others[name]}")
     docker(cloud, "kill", *docker(cloud, "ps", "--quiet", "--filter=label=nova.docker.uuid").split())
     docker(cloud, "rm", "--force", f"nova-{others['lost']}")
     with planted(cloud) as (orphans, foreign):
@@ -218,12 +228,19 @@ def test_the_host_comes_back(own_cloud, server, others):
                 lambda name=name: status(cloud, others[name]) == "SHUTOFF", seconds=30, why=f"{name} is off"
             )
             assert not first_running(cloud, others[name])
+        assert status(cloud, others["suspended"]) == "SUSPENDED"
+        assert status(cloud, others["rescued"]) == "RESCUE"
+        until(lambda: first_running(cloud, others["rescued"]), seconds=30, why="the rescue goes on")
         assert not orphans & seen(cloud)
         assert foreign <= seen(cloud)
     cloud.connection.compute.reboot_server(others["lost"], "HARD")
     cloud.becomes(others["lost"], "ACTIVE")
     for name in ("stopped", "paused"):
         start(cloud, others[name])
+    cloud.connection.compute.resume_server(others["suspended"])
+    cloud.connection.compute.unrescue_server(others["rescued"])
+    for name in ("suspended", "rescued"):
+        cloud.becomes(others[name], "ACTIVE")
 
 
 def first_running(cloud, server_id: str) -> str:
