@@ -3,7 +3,8 @@
 """What is ready to use when `up` is done: networks, a router, rules, flavors, a keypair."""
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -19,12 +20,13 @@ EXTERNAL, PRIVATE, ROUTER, KEYPAIR = "public", "private", "router", "nova-docker
 
 @dataclass(frozen=True)
 class Flavor:
-    """A size of server: vCPUs, MiB of memory, GiB of root disk."""
+    """A size of server: vCPUs, MiB of memory, GiB of root disk; what its containers may do beyond others."""
 
     name: str
     vcpus: int
     ram: int
     disk: int
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
 
 
 FLAVORS = (
@@ -32,6 +34,8 @@ FLAVORS = (
     Flavor("m1.small", 1, 512, 2),
     Flavor("m1.medium", 2, 1024, 5),
     Flavor("m1.large", 2, 2048, 10),
+    # For system containers: sudo is setuid, and who is root in there by it may reboot.
+    Flavor("system", 1, 512, 5, {"docker:no_new_privileges": "false", "docker:capabilities": "SYS_BOOT"}),
 )
 # Opened in the demo project's default group, as a first server wants it: ping, ssh, a page.
 OPENED = (("icmp", None), ("tcp", 22), ("tcp", 80))
@@ -146,13 +150,25 @@ def _rules(connection: Connection) -> bool:
 
 
 def _flavors(connection: Connection) -> bool:
-    present = {flavor.name for flavor in connection.compute.flavors()}
-    missing = [flavor for flavor in FLAVORS if flavor.name not in present]
-    for flavor in missing:
-        connection.compute.create_flavor(
-            name=flavor.name, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk
-        )
-    return bool(missing)
+    present = {flavor.name: flavor for flavor in connection.compute.flavors()}
+    changed = False
+    for flavor in FLAVORS:
+        made = present.get(flavor.name)
+        if made is None:
+            made = connection.compute.create_flavor(
+                name=flavor.name, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk
+            )
+            changed = True
+        # Those of an administrator's own stay.
+        missing = flavor.extra_specs and {
+            key: value
+            for key, value in flavor.extra_specs.items()
+            if key not in connection.compute.fetch_flavor_extra_specs(made).extra_specs
+        }
+        if missing:
+            connection.compute.create_flavor_extra_specs(made, missing)
+            changed = True
+    return changed
 
 
 def _keypairs(cloud: Cloud, connection: Connection) -> bool:
