@@ -418,6 +418,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
             except Exception:
                 self._servers.undo(instance, network_info)
                 raise
+            self._moves.discard(context, instance)
 
     def destroy(
         self,

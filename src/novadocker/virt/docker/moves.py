@@ -125,19 +125,20 @@ class Moves:
         self._servers.run(context, instance, vifs, events=events, start=start)
 
     def make_room(self, context: Any, instance: Any) -> None:
-        """Remove what a failed move has left here of a server that is to be built here."""
+        """Remove what a failed move has left here of a server to be built here, and fetch its disk.
+
+        The image in Glance stays: discard it when the server is built.
+        """
         self._containers.remove(instance.uuid)
-        self.take_in(context, instance)
+        if travels(instance):
+            image_id = instance.system_metadata[TRAVELLING]
+            self._images.take_in(context, image_id, tag=names.kept_tag(instance.uuid))
 
     def take_in(self, context: Any, instance: Any) -> None:
-        """Fetch the disk that is still under way to this host, if one is."""
-        image_id = instance.system_metadata.get(TRAVELLING)
-        if not image_id:
-            return
-        # What an earlier stay may have left here is older than what comes now.
-        self._containers.remove(instance.uuid)
-        self._images.take_in(context, image_id, tag=names.kept_tag(instance.uuid))
-        self.discard(context, instance)
+        """Fetch the disk that is still under way to this host, if one is; an older one here is removed."""
+        if travels(instance):
+            self.make_room(context, instance)
+            self.discard(context, instance)
 
     def discard(self, context: Any, instance: Any) -> None:
         """Remove the image of a disk that is needed there no longer; failing is only told."""

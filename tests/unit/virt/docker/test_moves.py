@@ -230,6 +230,20 @@ def test_an_evacuated_server_is_built_where_an_earlier_stay_left_something(movin
     assert moving.driver.get_info(moving.server).state == power_state.RUNNING
 
 
+def test_a_server_evacuated_on_its_way_has_its_disk(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    moving.leave(THERE)
+    moving.server.host = "other-docker"
+    with monkeypatch.context() as broken:
+        broken.setattr(moving.bench.engine, "create", _refuses)
+        with pytest.raises(exception.BuildAbortException):
+            spawn(moving.driver, moving.server, [moving.port])
+    assert moving.bench.disks.held, "not built, not forgotten"
+    spawn(moving.driver, moving.server, [moving.port])
+    kept = moving.bench.engine.image(names.kept_tag(moving.server.uuid))
+    assert moving.bench.engine.specs[f"nova-{moving.server.uuid}"].image == kept.id
+    assert moving.bench.disks.held == set()
+
+
 def test_a_server_deleted_on_its_way_leaves_no_disk(moving: Moving, bench: Bench) -> None:
     moving.leave(THERE)
     moving.server.host = "other-docker"
