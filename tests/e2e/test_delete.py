@@ -126,8 +126,11 @@ def gone(cloud, server: str, ports: list[str]) -> None:
         why=f"server {server} gone",
     )
     assert list(cloud.connection.network.ports(device_id=server)) == []
+    # A resize that was under way gives its claim back when it notices.
     until(
-        lambda: not left(cloud, server, ports), seconds=20, why=f"nothing left: {left(cloud, server, ports)}"
+        lambda: not left(cloud, server, ports),
+        seconds=60,
+        why=f"nothing left: {left(cloud, server, ports)}",
     )
 
 
