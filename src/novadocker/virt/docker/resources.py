@@ -4,10 +4,12 @@
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import os_resource_classes as orc
+import os_traits
 
 from novadocker.virt.docker.capabilities import TRAIT
 from novadocker.virt.docker.facts import EngineFacts
@@ -15,6 +17,19 @@ from novadocker.virt.docker.processors import Processors
 
 GIB = 1 << 30
 MIB = 1 << 20
+
+# Of Placement's traits of processors those that a process in a container can make use of, by the kernel's
+# words (arch/x86/include/asm/cpufeatures.h). Virtualisation is not its to use.
+_PROCESSOR_TRAITS = {
+    flag: getattr(os_traits, f"HW_CPU_X86_{name}")
+    for flag, name in {
+        "mmx": "MMX", "sse": "SSE", "sse2": "SSE2", "pni": "SSE3", "ssse3": "SSSE3", "sse4_1": "SSE41",
+        "sse4_2": "SSE42", "sse4a": "SSE4A", "avx": "AVX", "avx2": "AVX2", "fma": "FMA3", "f16c": "F16C",
+        "aes": "AESNI", "pclmulqdq": "CLMUL", "bmi1": "BMI", "bmi2": "BMI2", "sha_ni": "SHA", "rtm": "TSX",
+        "avx512f": "AVX512F", "avx512cd": "AVX512CD", "avx512bw": "AVX512BW", "avx512dq": "AVX512DQ",
+        "avx512vl": "AVX512VL", "avx512_vnni": "AVX512VNNI",
+    }.items()
+}  # fmt: skip
 
 # A record of utmp(5), and the type of one that stands for somebody's session.
 _UTMP_RECORD, _USER_PROCESS = 384, 7
@@ -82,9 +97,23 @@ def inventory(
     return {**{kind: record for kind, record in present.items() if kind not in totals}, **ours}
 
 
-def traits(present: set[str]) -> set[str]:
-    """Return a provider's traits with the one that says what kind of host this is."""
-    return present | {TRAIT}
+def traits(present: set[str], *, flags: Collection[str] = ()) -> set[str]:
+    """Return a provider's traits with the one that says what kind of host this is, and its processors'.
+
+    :param flags: what the kernel says the processors have.
+    """
+    theirs = set(_PROCESSOR_TRAITS.values())
+    ours = {trait for flag, trait in _PROCESSOR_TRAITS.items() if flag in flags}
+    return (present - theirs) | ours | {TRAIT}
+
+
+def processor_flags(proc: Path = Path("/proc")) -> set[str]:
+    """Return what the kernel says the first processor has; all are alike."""
+    for line in (proc / "cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in {"flags", "Features"}:
+            return set(value.split())
+    return set()
 
 
 def uptime(*, proc: Path = Path("/proc"), sessions: Path = Path("/run/utmp")) -> str:

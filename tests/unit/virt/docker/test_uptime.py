@@ -25,6 +25,20 @@ def test_uptime_is_worded_as_by_the_program(tmp_path: Path, seconds: str, words:
     assert re.match(CLIENT, told).groups()[1:] == (words, "2", "0.08, 0.30, 1.27")
 
 
+def test_traits_of_the_processor_come_and_go_and_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu sse2 pni avx2 vmx\nbugs\t: none\n")
+    flags = resources.processor_flags(tmp_path)
+    before = {"CUSTOM_GOLD", "HW_CPU_X86_AVX512F", "COMPUTE_NODE"}
+    assert resources.traits(before, flags=flags) == {
+        "CUSTOM_GOLD",
+        "COMPUTE_NODE",
+        "CUSTOM_HYPERVISOR_DOCKER",
+        "HW_CPU_X86_SSE2",
+        "HW_CPU_X86_SSE3",
+        "HW_CPU_X86_AVX2",
+    }
+
+
 def test_the_host_s_uptime_is_told(bench: Bench) -> None:
     made = bench.driver()
     assert re.match(CLIENT, made.get_host_uptime())
