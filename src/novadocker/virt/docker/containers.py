@@ -146,8 +146,11 @@ class Containers:
         self._engine.pause(names.container(uuid=uuid, role=names.WORKLOAD))
 
     def unpause(self, uuid: str) -> None:
-        """Let a frozen server go on."""
-        self._engine.unpause(names.container(uuid=uuid, role=names.WORKLOAD))
+        """Let a frozen server go on; one that is not frozen is left as it is."""
+        name = names.container(uuid=uuid, role=names.WORKLOAD)
+        found = self._mine(name)
+        if found is None or found.status == "paused":
+            self._engine.unpause(name)
 
     def remove(self, uuid: str, *, returns: bool = False) -> None:
         """Remove both containers; what is gone already is fine.

@@ -280,7 +280,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
                 found, self._processors, ratios=ratios, reserved=reserved, present=present.inventory
             ),
         )
-        provider_tree.update_traits(nodename, resources.traits(set(present.traits)))
+        traits = resources.traits(set(present.traits), flags=resources.processor_flags())
+        provider_tree.update_traits(nodename, traits)
 
     def get_host_ip_addr(self) -> str:
         """Return the address other hosts move servers from."""
@@ -561,7 +562,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._rescue.leave(instance.uuid)
             vifs = instance.get_network_info()
-            self._servers.run(context, instance, vifs, events=self._events(instance))
+            self._servers.run(context, instance, vifs or (), events=self._events(instance))
 
     def suspend(self, context: Any, instance: Any) -> None:
         """Freeze a server's processes; what they have in memory stays there."""
@@ -583,6 +584,8 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         self, context: Any, instance: Any, image_id: str, update_task_state: Callable[..., None]
     ) -> None:
         """Write a server's disk into an image; it goes on, and nothing of it stays here."""
+        if not self.instance_exists(instance):
+            raise exception.InstanceNotRunning(instance_id=instance.uuid)
 
         def uploading() -> None:
             update_task_state(

@@ -122,7 +122,7 @@ def test_a_disk_that_goes_away_while_it_is_read(bench: Bench, made: driver.Docke
         _snapshot(made, server, image_id)
     assert reads
     assert bench.image_service.images[image_id]["status"] == "queued"
-    with pytest.raises(exception.NovaException, match="no container"):
+    with pytest.raises(exception.InstanceNotRunning):
         _snapshot(made, server, image_id)
 
 
