@@ -3,6 +3,7 @@
 """What Nova gives every hypervisor: diagnostics, uptime, aggregates, groups, tags, quotas, and no volumes."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 from tests.e2e.cloud import CONTAINER
@@ -42,6 +43,15 @@ def test_the_host_tells_its_uptime_and_address(cloud):
     assert found["hypervisor_type"] == "docker"
     assert "load average" in found["uptime"]
     assert found["host_ip"] == "127.0.0.1"
+
+
+def test_placement_knows_the_processor(cloud):
+    (known,) = cloud.connection.compute.hypervisors(hypervisor_hostname_pattern=cloud.docker_host)
+    told = cloud.connection.placement.get(f"/resource_providers/{known.id}/traits", microversion="1.6").json()
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    assert ("HW_CPU_X86_SSE2" in told["traits"]) is ("sse2" in flags)
+    assert ("HW_CPU_X86_AVX2" in told["traits"]) is ("avx2" in flags)
+    assert "CUSTOM_HYPERVISOR_DOCKER" in told["traits"]
 
 
 def test_the_host_is_in_an_aggregate_and_placement_knows(cloud, images):

@@ -57,6 +57,17 @@ def _actions(cloud, server) -> set[str]:
     return {action["request_id"] for action in listed if action["action"] == "reboot"}
 
 
+def test_pause_and_unpause(cloud, servers, kind):
+    server = servers[kind]
+    server.page()
+    cloud.connection.compute.pause_server(server.id)
+    assert cloud.becomes(server.id, "PAUSED").power_state == 3
+    assert not get(f"http://{server.address}/")
+    cloud.connection.compute.unpause_server(server.id)
+    assert cloud.becomes(server.id, "ACTIVE").power_state == 1
+    assert WORDS[kind] in server.page()
+
+
 def test_delete_leaves_nothing_of_the_server(cloud, images, kind):
     server = cloud.settled(cloud.create(f"e2e-delete-{kind}", images[kind]))
     assert server.status == "ACTIVE", server.fault

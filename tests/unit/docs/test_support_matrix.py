@@ -117,6 +117,51 @@ def test_no_operation_has_come_without_its_row() -> None:
     assert {method for method in asked_for if _overridden(method)} == stated
 
 
+# What a container server may be without: what the project leaves out, and what lies in a container's nature
+# or in no driver of Nova's at all.
+LEFT_OUT = {
+    "live migration": (
+        "operation.live-migrate",
+        "operation.force-live-migration-to-complete",
+        "operation.abort-in-progress-live-migration",
+    ),
+    "VNC and SPICE": ("console.vnc", "console.spice"),
+    "volumes": (
+        "operation.attach-volume",
+        "operation.attach-tagged-volume",
+        "operation.detach-volume",
+        "operation.extend-volume",
+        "operation.swap-volume",
+        "operation.multiattach-volume",
+        "operation.rebuild-volume-backed",
+        "operation.encrypted-volume",
+        "storage.block",
+        "storage.block.backend.fibrechannel",
+        "storage.block.backend.iscsi",
+        "storage.block.backend.iscsi.auth.chap",
+    ),
+    "vTPM and secure boot": (
+        "operation.boot-emulated-tpm",
+        "operation.uefi-boot",
+        "operation.boot-stateless-firmware",
+    ),
+    "crash dump": ("operation.trigger-crash-dump",),
+    "quiesce": ("operation.quiesce", "operation.unquiesce"),
+    "no kernel, memory or partitions of its own": (
+        "guest.disk.autoconfig",
+        "operation.file-backed-memory",
+        "operation.boot-encrypted-vm",
+    ),
+    "no driver has it": ("operation.maintenance-mode", "console.rdp"),
+    "one chassis for two compute nodes": ("operation.port-with-resource-request",),
+}
+
+
+def test_nothing_is_missing_but_what_may_be() -> None:
+    missing = {row.key for row in ROWS if row.support == "missing"}
+    assert missing == {key for keys in LEFT_OUT.values() for key in keys}
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
 def test_a_row_is_whole(row: matrix.Row) -> None:
     assert row.support in {"complete", "partial", "missing"}
@@ -125,6 +170,7 @@ def test_a_row_is_whole(row: matrix.Row) -> None:
     assert row.notes.startswith(("Not yet", "Never")) is (row.support == "missing")
     assert bool(row.proof) is (row.support == "complete"), "a test shows what is complete, and only that"
     if row.proof:
+        assert row.proof.startswith("tests/e2e/"), "through the API of a real cloud"
         file, _, name = row.proof.partition("::")
         tree = ast.parse((pages.ROOT / file).read_text())
         assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
