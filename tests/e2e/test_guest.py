@@ -27,7 +27,8 @@ BEGIN = r"""
 tell() { name=$1; shift; echo "@$name@$("$@" 2>&1)"; }
 service() {
     # (Not `wget -T 3`: that crashes in Debian 12's busybox-static.)
-    for try in 1 2 3 4 5 6 7 8 9; do
+    # The first port of a network on this host brings the service up.
+    for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
         timeout 5 wget -q -O - "http://169.254.169.254/$1" && return
         sleep 1
     done
@@ -119,7 +120,7 @@ def _told(cloud, server, *, times: int = 1) -> dict[str, str]:
         said = cloud.console(server.id)
         return said if said.count("@end@") >= times else None
 
-    said = until(ask, seconds=60, why=f"beginning {times} of {server.name} told")
+    said = until(ask, seconds=120, why=f"beginning {times} of {server.name} told")
     last = said.split("@end@")[times - 1]
     return {name: text.strip() for name, text in re.findall(r"^@([\w-]+)@(.*?)(?=^@|\Z)", last, re.M | re.S)}
 

@@ -2,19 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a server is given: passwords, files, a config drive."""
 
+import base64
+import inspect
 import io
 import stat
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from nova import exception
+from nova.api.metadata import base
 from tests.fakes import nova_objects
 from tests.fakes.nova_objects import CONTEXT
 from tests.unit.virt.docker.conftest import CONF, Bench, spawn
 
-from novadocker.virt.docker import accounts, files, injection
+from novadocker.virt.docker import accounts, files, injection, metadata
 from novadocker.virt.docker.errors import SettingRejected
 from novadocker.virt.docker.facts import File
 
@@ -183,3 +189,24 @@ def test_a_password_is_changed_where_there_is_such_an_account(bench: Bench) -> N
     server.system_metadata = {"image_os_admin_user": "nobody"}
     with pytest.raises(exception.SetAdminPasswdNotSupported):
         made.set_admin_password(server, "secret")
+
+
+def test_a_changed_password_is_kept_for_who_has_the_rsa_key() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    saved: list[str] = []
+    instance = SimpleNamespace(
+        key_data=public.decode(), system_metadata={}, save=lambda: saved.append("saved")
+    )
+    metadata.save_password(instance, "secret")
+    hidden = base64.b64decode("".join(instance.system_metadata[f"password_{part}"] for part in range(4)))
+    assert key.decrypt(hidden, padding.PKCS1v15()) == b"secret"
+    assert saved == ["saved"]
+    for other in (None, "ssh-ed25519 AAAA"):
+        metadata.save_password(SimpleNamespace(key_data=other), "secret")  # nothing is asked of it
+
+
+def test_nova_s_metadata_takes_what_we_give() -> None:
+    wanted = {"content", "extra_md", "network_info"}
+    assert wanted <= set(inspect.signature(base.InstanceMetadata.__init__).parameters)
+    assert inspect.isgeneratorfunction(base.InstanceMetadata.metadata_for_config_drive)
