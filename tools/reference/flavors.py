@@ -37,6 +37,13 @@ def page() -> str:
         "There is no `docker:privileged`: it would hand a server the host's devices, and a daemon with user "
         "namespaces refuses it. There is no choice of seccomp profile either: Docker's own allows by itself "
         "the system calls that a granted capability is for.",
+        "Of Nova's own extra specs the driver obeys `quota:cpu_shares`, `quota:cpu_period`, "
+        "`quota:cpu_quota` (of each vCPU; a negative one is no cap), "
+        "`quota:disk_{read,write,total}_{bytes,iops}_sec` (of the disk that dockerd's storage is on; a total "
+        "is allowed for each direction), and `hw:cpu_policy=dedicated` where `[compute] cpu_dedicated_set` "
+        "gives "
+        "the host processors for it. What the kernel's limits do not reach is told in "
+        "[what holds a container](../explanation/security.md).",
     )
 
 
