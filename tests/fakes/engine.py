@@ -211,7 +211,11 @@ class FakeEngine:
         image = self.image(reference)
         if image is None:
             raise NotFound("Could not save.", facts=f"No such image: {reference}")
-        yield from self._archive(self._files[image.id], image=image)
+        layer = docker_archive.tar(self._files[image.id])
+        settings = {"architecture": image.architecture, "config": dict(image.settings or {})}
+        yield docker_archive.save(
+            [layer], configuration={**docker_archive.config([layer]), **settings}, tags=[reference]
+        )
 
     def commit(self, container: str, *, reference: str) -> None:
         one = self._one(container)
