@@ -155,9 +155,7 @@ def test_other_kinds_of_consoles_are_refused(cloud, server):
 
 def test_the_log_is_bounded_and_survives_odd_bytes(cloud, server):
     """A flood of every byte there is; what comes out is its end, and the API's answer is whole."""
-    flood = (
-        "dd if=/dev/urandom bs=1024 count=600 of=/proc/1/fd/1 2>/dev/null; echo the last line > /proc/1/fd/1"
-    )
+    flood = "(dd if=/dev/urandom bs=1024 count=600; echo; echo the last line) 2>/dev/null > /proc/1/fd/1"
     docker(cloud, "exec", f"nova-{server.id}", "sh", "-c", flood)
     until(
         lambda: cloud.console(server.id).rstrip().endswith("the last line"), seconds=20, why="the last line"
