@@ -124,10 +124,9 @@ class Inside:
 
     def metadata(self) -> Any:
         """What the metadata service tells this server."""
-        server = subprocess.run(
-            [*self._enter(), sys.executable, "-c", _METADATA], check=True, capture_output=True, text=True
-        )
-        return json.loads(server.stdout)
+        done = subprocess.run(self._python(_METADATA), check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     def _enter(self) -> list[str]:
         name = f"nova-{self._id}-sandbox"

@@ -257,7 +257,7 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
 
         for port in (own, six, _port(cloud, pair.one.id, net.private.id)):
             compute.delete_server_interface(port.id, server=pair.one.id)
-        until(lambda: list(one.devices()) == ["eth1"], seconds=30, why="only one left")
+        until(lambda: list(one.devices()) == ["eth1"], seconds=60, why="only one left")
         assert [device["tags"] for device in one.metadata()["devices"]] == [["back"]]
         compute.create_server_interface(pair.one.id, port_id=pair.port.id)
         until(lambda: "eth0" in one.devices(), seconds=20, why="its first port is back")

@@ -89,13 +89,14 @@ def _addresses(ip: Any, index: int) -> dict[str, int]:
 
 def _settle_routes(ip: Any, index: int, wanted: list[_Route], *, table: int) -> None:
     present = _routes(ip, index, table)
-    for route in present:
-        if route not in wanted:
-            ip.route("del", **_message(index, route, table))
     # First what is on the link, since next hops of the others may lie there.
     for route in sorted(wanted, key=lambda route: bool(route[1])):
         if route not in present:
             ip.route("replace", **_message(index, route, table))
+    # Afterwards, so that no packet finds itself without a way, or on a wider one.
+    for route in present:
+        if route not in wanted:
+            ip.route("del", **_message(index, route, table))
 
 
 def _routes(ip: Any, index: int, table: int) -> list[_Route]:

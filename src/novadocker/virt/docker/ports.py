@@ -65,9 +65,14 @@ class Ports:
         self._write_names(context, instance, vifs)
 
     def detach(self, context: Any, instance: Any, one: Vif) -> None:
-        """Take a port away from a server; the ports that stay take its part, as the first one's routes."""
-        self._network.disconnect(instance, [one])
+        """Take a port away from a server; the ports that stay take its part, as the first one's routes.
+
+        They do before it goes: meanwhile, what was sent to the metadata service would leave by the default
+        route, for whoever answers at that address outside.
+        """
         left = [each for each in instance.get_network_info() if each["id"] != one["id"]]
+        self.follow(context, instance, left)
+        self._network.disconnect(instance, [one])
         self.follow(context, instance, left)
 
     def follow(self, context: Any, instance: Any, vifs: Iterable[Vif]) -> None:
