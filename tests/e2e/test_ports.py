@@ -258,7 +258,16 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
         for port in (own, six, _port(cloud, pair.one.id, net.private.id)):
             compute.delete_server_interface(port.id, server=pair.one.id)
         until(lambda: list(one.devices()) == ["eth1"], seconds=60, why="only one left")
-        assert [device["tags"] for device in one.metadata()["devices"]] == [["back"]]
+        until(
+            lambda: [dev for dst, _, dev, _ in one.routes() if dst == "169.254.169.254"] == ["eth1"],
+            seconds=20,
+            why="the way to the metadata service by it",
+        )
+        until(  # Nova's metadata service keeps what it knows of a server for 15 s
+            lambda: [device["tags"] for device in one.metadata()["devices"]] == [["back"]],
+            seconds=40,
+            why="the tags of what is left",
+        )
         compute.create_server_interface(pair.one.id, port_id=pair.port.id)
         until(lambda: "eth0" in one.devices(), seconds=20, why="its first port is back")
         assert WORDS[CONTAINER] in until(lambda: peer.get("10.20.0.77"), seconds=20, why="its page")

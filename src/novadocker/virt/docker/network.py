@@ -114,9 +114,15 @@ class Network:
                     self._interfaces.adjust(context, plans, pid=pid)
 
     def adjust(self, context: Any, instance: Any, vifs: Iterable[Vif], *, pid: int) -> None:
-        """Give a server's interfaces the addresses and routes its ports have now."""
+        """Give a server's interfaces the addresses and routes its ports have now.
+
+        Of two ports detached at once, each caller still counts with the other: what is not inside, or no
+        more, has no say in who comes first.
+        """
         with _alone(instance):
-            self._interfaces.adjust(context, vif.plan(vifs), pid=pid)
+            present = self._interfaces.present(pid=pid)
+            plans = vif.plan(one for one in vifs if one["address"] in present)
+            self._interfaces.adjust(context, plans, pid=pid)
 
     def disconnect(self, instance: Any, vifs: Iterable[Vif]) -> None:
         """Unplug a server's ports and remove their devices, each as far as it goes: a server must go away.

@@ -89,6 +89,21 @@ def test_a_detach_succeeds_though_neutron_is_away(bench: Bench) -> None:
     assert list(inside(bench)) == ["eth0"]
 
 
+def test_two_ports_detached_at_once_leave_the_third_whole(bench: Bench) -> None:
+    third = {**SECOND, "mac": "fa:16:3e:00:00:07", "address": "10.30.0.7"}
+    server, ports = bench.server(), [nova_objects.port(), nova_objects.port(**SECOND)]
+    stays = nova_objects.port(**third)
+    bench.service.metadata = ("10.20.0.2", "10.30.0.2")
+    made = bench.driver()
+    spawn(made, server, [*ports, stays])
+    nova_objects.cached(server, *ports, stays)  # what both callers have read before either was done
+    for port in ports:
+        made.detach_interface(CONTEXT, server, port)
+    assert metadata_ways(bench) == list(inside(bench)) == ["eth2"]
+    assert default(inside(bench)["eth2"]) == [("10.30.0.1", 0)]
+    assert not inside(bench)["eth2"].own_answers
+
+
 def test_a_reboot_gives_what_the_port_has_now(bench: Bench) -> None:
     server, port = bench.server(), nova_objects.port()
     made = bench.driver()
