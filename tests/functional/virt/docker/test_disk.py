@@ -5,6 +5,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes import docker_archive
@@ -32,8 +33,8 @@ def test_a_full_disk_is_full(btrfs: daemons.Dockerd, tmp_path: Path) -> None:
     assert facts.disk_limit_supported(daemon, Path("/proc/self/mountinfo").read_text())
     archive = docker_archive.busybox(["sh", "-c", "dd if=/dev/zero of=/big bs=1M count=50; echo code $?"])
 
-    def fetch(context: object, image_id: str, path: str, *, trusted_certs: object) -> None:
-        Path(path).write_bytes(archive)
+    def fetch(context: object, image_id: str, data: Any, *, trusted_certs: object) -> None:
+        data.write(archive)
 
     images = Images(engine=engine, fetch=fetch, facts=lambda: daemon, spool=btrfs.place / "spool")
     image = images.ensure(None, "image", disk_limit=1 << 30)
