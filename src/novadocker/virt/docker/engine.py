@@ -459,6 +459,8 @@ class DockerEngine:
         except docker_errors.APIError as error:
             kind = {404: NotFound, 409: Busy}.get(error.status_code or 0, EngineError)
             raise kind(f"Could not {doing}.", facts=str(error.explanation or error)) from error
+        except requests.exceptions.ReadTimeout as error:
+            raise _TimedOut(f"Could not {doing}: no answer in time.") from error
         except requests.exceptions.ConnectionError as error:
             # The daemon sends the head of an answer at once and may take long over its body.
             if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
