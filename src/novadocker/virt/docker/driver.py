@@ -774,7 +774,7 @@ class DockerDriver(driver.ComputeDriver):  # type: ignore[misc]
         """Take a port away from a server; one that is gone already is fine."""
         with faults.translated(faults.failed):
             self._ports.detach(context, instance, vif)
-            tags.forget(instance, vif["address"])
+            tags.forget(context, instance, vif["address"])
 
     def inject_network_info(self, instance: Any, nw_info: Any) -> None:
         """Follow a fixed IP added to or removed from a server through Nova."""

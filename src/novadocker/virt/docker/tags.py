@@ -24,12 +24,20 @@ def describe(context: Any, instance: Any) -> None:
         instance.save()
 
 
-def forget(instance: Any, mac: str) -> None:
-    """Take a port that is detached out of what `describe` has written; Nova saves the record."""
-    known = instance.device_metadata
-    if known is not None:
-        left = [one for one in known.devices if getattr(one, "mac", None) != mac]
+def forget(context: Any, instance: Any, mac: str) -> None:
+    """Take a port that is detached out of what `describe` has written.
+
+    Out of the record as it is now: the one given here was read when the request came, and another port may
+    have been detached since.
+    """
+    if instance.device_metadata is None:
+        return
+    now = objects.Instance.get_by_uuid(context, instance.uuid, expected_attrs=["device_metadata"])
+    devices = now.device_metadata.devices if now.device_metadata else []
+    left = [one for one in devices if getattr(one, "mac", None) != mac]
+    if len(left) < len(devices):
         instance.device_metadata = objects.InstanceDeviceMetadata(devices=left)
+        instance.save()
 
 
 def _tagged(one: Any) -> bool:
