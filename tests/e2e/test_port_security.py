@@ -116,7 +116,7 @@ def test_without_port_security_everything_comes_through(cloud, pair):
 
 
 def test_a_bandwidth_limit_holds_in_both_directions(cloud, pair):
-    """Meters police TCP, which then gets a part of the limit; without one it is a hundred times as fast."""
+    """By meters, whose burst is a second's worth here: with less, TCP gets only a part of its limit."""
     network = cloud.connection.network
     rules = network.create_security_group_rule(
         security_group_id=pair.group.id, direction="ingress", ether_type="IPv4", protocol="tcp",
