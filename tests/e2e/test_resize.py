@@ -174,4 +174,8 @@ def _limits(cloud, server) -> tuple[int, int, int]:
     """A container's memory in bytes, processors, and root disk in bytes, as the daemon holds it to them."""
     (found,) = json.loads(containers.docker(cloud, "inspect", f"nova-{server.id}"))
     limits = found["HostConfig"]
-    return limits["Memory"], limits["NanoCpus"] // 10**9, int((limits["StorageOpt"] or {}).get("size", 0))
+    return (
+        limits["Memory"],
+        limits["CpuQuota"] // limits["CpuPeriod"],
+        int((limits["StorageOpt"] or {}).get("size", 0)),
+    )
