@@ -98,7 +98,7 @@ integration: $(NEEDS)
 
 e2e: $(NEEDS)
 	@$(STEP) --show e2e "End to end: a real cloud" "$(BIN)/nova-docker status; $(PYTEST) tests/e2e -k NAME" \
-		$(PYTEST) tests/e2e
+		$(PYTEST) --reruns 1 -rR tests/e2e
 
 # -- Upkeep ----------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ def test_it_is_up_to_date(name: str) -> None:
 def _read_by_the_driver() -> set[tuple[str, str]]:
     """Every option of another's that the driver's source reads from its configuration."""
     found = set()
-    for file in Path(docker.__file__).parent.glob("*.py"):
+    for file in Path(docker.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             words = ast.unparse(node).split(".") if isinstance(node, ast.Attribute) else []
             if len(words) == 2 and words[0] in {"CONF", "conf"} and words[1].islower():

@@ -20,11 +20,12 @@ from tests.fakes.nova_objects import CONTEXT
 from tests.unit.virt.docker.conftest import CONF, Bench, spawn
 
 from novadocker.virt.docker import driver, names
+from novadocker.virt.docker.adapter import base
 from novadocker.virt.docker.capabilities import CAPABILITIES
 
 
 def test_every_method_takes_what_nova_gives() -> None:
-    for name, own in vars(driver.DockerDriver).items():
+    for name, own in inspect.getmembers(driver.DockerDriver, inspect.isfunction):
         base = getattr(nova_driver.ComputeDriver, name, None)
         if name.startswith("_") or base is None or not callable(base):
             continue
@@ -338,7 +339,7 @@ def test_when_nova_has_noted_an_end(
 ) -> None:
     record = nova_objects.server(vm_state=vm_state, task_state=task_state, host=host, power_state=4)
     monkeypatch.setattr(objects.Instance, "get_by_uuid", lambda *_, **__: record)
-    assert driver._settled(record.uuid) is noted
+    assert base._settled(record.uuid) is noted
 
 
 def test_a_server_nova_has_deleted_needs_no_telling(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +347,7 @@ def test_a_server_nova_has_deleted_needs_no_telling(bench: Bench, monkeypatch: p
         raise exception.InstanceNotFound(instance_id="u")
 
     monkeypatch.setattr(objects.Instance, "get_by_uuid", gone)
-    assert driver._settled("u")
+    assert base._settled("u")
 
 
 def test_what_happened_while_the_daemon_was_away_is_told(bench: Bench) -> None:
