@@ -29,7 +29,7 @@ service() {
     # (Not `wget -T 3`: that crashes in Debian 12's busybox-static.)
     # The first port of a network on this host brings the service up.
     for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
-        timeout 5 wget -q -O - "http://169.254.169.254/$1" && return
+        timeout 5 wget -q -O - "http://169.254.169.254/$1" 2>/dev/null && return
         sleep 1
     done
 }
