@@ -18,7 +18,8 @@ from tests.fakes import docker_archive
 from tests.fakes.engine import FakeEngine
 from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwitch
 
-from novadocker.virt.docker import driver, plugging
+from novadocker.virt.docker import plugging
+from novadocker.virt.docker.adapter import base
 
 MACHINES, CONTAINERS = "one", "one-docker"
 CHASSIS = "one"
@@ -68,7 +69,7 @@ class OneMachine(integrated_helpers.ProviderUsageBaseTestCase):
             "Neutron": lambda client: FakeService(),
         }
         for name, fake in fakes.items():
-            self.stub_out(f"{driver.__name__}.{name}", fake)
+            self.stub_out(f"{base.__name__}.{name}", fake)
 
     def container_image(self, command: list[str], *, name: str = "page", content: bytes | None = None) -> str:
         """Put a docker-save archive into Glance and return its id."""

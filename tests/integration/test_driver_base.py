@@ -22,7 +22,8 @@ from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwit
 from tests.functional.virt.docker import daemons
 from tools.reference import matrix, pages
 
-from novadocker.virt.docker import driver, names, plugging
+from novadocker.virt.docker import names, plugging
+from novadocker.virt.docker.adapter import base
 
 # The image of Nova's test server.
 IMAGE = "cedef40a-ed67-4d10-800e-17455edce175"
@@ -77,7 +78,7 @@ class Examination(test_virt_drivers._VirtDriverTestCase, test.TestCase):
             "Neutron": lambda client: FakeService(),
         }
         for name, fake in fakes.items():
-            self.stub_out(f"{driver.__name__}.{name}", fake)
+            self.stub_out(f"{base.__name__}.{name}", fake)
         super().setUp()
         # Nova's tests make these errors; its newest SQLAlchemy brought some that its services only log.
         warnings.filterwarnings("ignore", category=SADeprecationWarning)
@@ -115,7 +116,7 @@ class Examination(test_virt_drivers._VirtDriverTestCase, test.TestCase):
     def _discard(self) -> None:
         engine = self.connection._engine
         for role in (names.WORKLOAD, names.SANDBOX):
-            for one in engine.list(host=driver.CONF.host, role=role):
+            for one in engine.list(host=base.CONF.host, role=role):
                 engine.remove(one.id)
         self.connection.cleanup_host("")
 
