@@ -180,9 +180,12 @@ class Cloud:
 
     def restart(self, *services: str) -> None:
         """Restart services, and wait until they work: APIs answer, computes have reported anew."""
-        began = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
         for name in services:
             self.supervisor.stopProcess(name)
+        # Whole seconds are kept: in this one the service that has ended may have reported, too. A server that
+        # is asked for before the new one listens is found half built by it, and ends.
+        ended = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        for name in services:
             self.supervisor.startProcess(name)
         hosts = {"nova-docker": self.docker_host, "nova-libvirt": self.host}
         waited_for = {hosts[name] for name in services if name in hosts}
@@ -192,7 +195,7 @@ class Cloud:
                 found = list(self.connection.compute.services(binary="nova-compute"))
             except (SDKException, ClientException):  # the API itself is on its way
                 return False
-            fresh = {one.host for one in found if datetime.fromisoformat(one.updated_at) > began}
+            fresh = {one.host for one in found if datetime.fromisoformat(one.updated_at) > ended}
             return waited_for <= fresh
 
         until(reported, seconds=60, why=f"{', '.join(services)} work again")
