@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import nova.conf
+from cryptography.exceptions import InvalidSignature
 from nova import context as nova_context
 from nova import exception, objects
 from nova.compute import vm_states
@@ -45,7 +46,7 @@ from novadocker.virt.docker.doors import (
 )
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.ephemeral import Ephemeral
-from novadocker.virt.docker.errors import PortNotReady
+from novadocker.virt.docker.errors import ImageRejected, PortNotReady
 from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.guest import Guest
 from novadocker.virt.docker.images import Images
@@ -224,7 +225,11 @@ class Base(driver.ComputeDriver):  # type: ignore[misc]
 
 
 def _fetch(context: Any, image_id: str, data: Spool, *, trusted_certs: Any) -> None:
-    glance.API().download(context, image_id, data=data, trusted_certs=trusted_certs)
+    try:
+        glance.API().download(context, image_id, data=data, trusted_certs=trusted_certs)
+    except InvalidSignature as error:
+        # Nova does not know it, and would try another host.
+        raise ImageRejected("Its signature does not fit its content.") from error
 
 
 def _event_failed(event_name: str, instance: Any) -> bool:
