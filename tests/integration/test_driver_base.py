@@ -7,6 +7,7 @@ matrix says that it is missing, or no driver's user ever meets it.
 """
 
 import contextlib
+import socket
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -70,6 +71,9 @@ class Examination(test_virt_drivers._VirtDriverTestCase, test.TestCase):
         plugging.OsVif()  # registers os-vif's options, which the driver's settings read
         self.flags(host=self.dockerd.url, binding_host="somehost", port_ready_timeout=5, group="docker")
         self.flags(enabled=True, group="serial_console")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.flags(console_port=free.getsockname()[1], group="docker")
         self.netlink, self.switch = FakeNetlink(), FakeSwitch(hostname="somehost")
         fakes = {
             "KernelNetlink": lambda: self.netlink,
