@@ -6,6 +6,7 @@ import io
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,13 @@ class Bench:
         """Return the files in a tar."""
         with tarfile.open(fileobj=io.BytesIO(b"".join(layer))) as tar:
             return {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isreg()}
+
+    def await_shells_end(self, name: str) -> None:
+        """Wait until a shell that was told to end has; a fake's ends at once."""
+        deadline = time.monotonic() + 10
+        while self.real and self.engine._api().inspect_container(name).get("ExecIDs"):
+            assert time.monotonic() < deadline, "a shell outlives its terminal"
+            time.sleep(0.05)
 
     def container(self, kind: str = "runs", **changes: object) -> str:
         commands = {
@@ -393,6 +401,7 @@ def test_a_terminal(bench: Bench) -> None:
         said += shell.read()
     assert bench.engine.end_shells(name, mark="another") == 0
     shell.hang_up()
+    bench.await_shells_end(name)
     assert bench.engine.end_shells(name, mark="a-mark") == 0, "it ended with its terminal"
     left = bench.engine.shell(name, command=command)
     left.read()
