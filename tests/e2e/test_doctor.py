@@ -3,9 +3,11 @@
 """`doctor` on a real cloud: nothing where nothing is wrong, and what is planted by its name."""
 
 import json
+import shlex
 import subprocess
 
 import pytest
+from tests.e2e.cloud import until
 
 
 @pytest.fixture
@@ -20,8 +22,12 @@ def examined(cloud):
 
 
 def test_a_healthy_cloud_has_nothing(cloud, servers, examined):
-    found = {name: each for name, each in examined().items() if each["status"] != "ok"}
-    assert set(found) <= {"own-name"}, found
+    # Room that servers of the tests before gave back may still be on its way back; the machine's own name is
+    # not the cloud's.
+    def well():
+        return {name for name, each in examined().items() if each["status"] != "ok"} <= {"own-name"}
+
+    until(well, seconds=90, why="nothing is found")
 
 
 def test_traffic_that_is_cut_off_is_named_and_put_right(own_cloud, servers, examined):
@@ -29,7 +35,7 @@ def test_traffic_that_is_cut_off_is_named_and_put_right(own_cloud, servers, exam
     mark = f"nova-docker:{own_cloud.name}"
     for rule in rules.splitlines():
         if mark in rule:
-            subprocess.run(["iptables", "-D", *rule.split()[1:]], check=True)
+            subprocess.run(["iptables", "-D", *shlex.split(rule)[1:]], check=True)
     found = examined()["forwarding"]
     assert found["status"] in ("warn", "fail")
     assert found["fix"] == "nova-docker up"
