@@ -8,10 +8,12 @@ reached, and reach out, beside it.
 
 import json
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -77,18 +79,28 @@ def _rules() -> Iterator[None]:
     subprocess.run(["iptables-restore"], input=before, text=True, check=True)
 
 
+def _answers(path: Path) -> bool:
+    """Say whether somebody listens: a daemon that was killed leaves its socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
 @contextmanager
 def docker(place: Path) -> Iterator[Callable[[], object]]:
     """The user's dockerd with a container; gives what is to stay as it is."""
     command = ("dockerd", f"--data-root={place}/docker", "--storage-driver=overlay2", "--log-level=error")
-    socket = Path("/run/docker.sock")
-    if socket.is_socket():
+    door = Path("/run/docker.sock")
+    if _answers(door):
         yield lambda: [said(*DOCKER, "ps", "-aq"), said(*DOCKER, "images", "-q")]  # a real user's
         return
     with (
         _made("/run/docker", "/run/docker.sock", "/run/docker.pid", "/run/containerd", "/etc/docker"),
         _rules(),
-        _daemon(*command, log=place / "docker.log", ready=socket.is_socket),
+        _daemon(*command, log=place / "docker.log", ready=partial(_answers, door)),
     ):
         archive = container.archive(Path("/bin/busybox").read_bytes(), name="ndk/neighbour")
         subprocess.run([*DOCKER, "load", "-q"], input=archive, check=True, capture_output=True)
@@ -116,13 +128,13 @@ def libvirt(place: Path) -> Iterator[Callable[[], object]]:
         _made(
             "/run/libvirt", "/run/libvirt/qemu", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"
         ),
-        _daemon("virtlogd", log=place / "virtlogd.log", ready=(run / "virtlogd-sock").is_socket),
+        _daemon("virtlogd", log=place / "virtlogd.log", ready=partial(_answers, run / "virtlogd-sock")),
         _daemon(
             "libvirtd",
             "-f",
             str(settings),
             log=place / "libvirtd.log",
-            ready=(run / "libvirt-sock").is_socket,
+            ready=partial(_answers, run / "libvirt-sock"),
         ),
     ):
         said(*VIRSH, "create", str(domain))
