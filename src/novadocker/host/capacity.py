@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One machine's capacity, counted once: which share each of the two hypervisors may hand out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -81,12 +82,12 @@ def _share(machine: Machine, *, cpus: int, memory_mb: int, disk_gb: int) -> Shar
     )  # fmt: skip
 
 
-def overbooked(offers: dict[str, list[int]], machine: Machine) -> list[str]:
+def overbooked(offers: Mapping[str, Sequence[int]], has: Mapping[str, int]) -> list[str]:
     """Name the resources of which the providers together offer more than the machine has.
 
     :param offers: for VCPU, MEMORY_MB and DISK_GB, each provider's total minus reserved.
+    :param has: what the machine has of them.
     """
-    has = {"VCPU": machine.cpus, "MEMORY_MB": machine.memory_mb, "DISK_GB": machine.disk_gb}
     return [
         f"{name}: {' + '.join(map(str, offered))} offered, the machine has {has[name]}"
         for name, offered in offers.items()

@@ -24,26 +24,46 @@ class Hierarchies:
     follow: Path
 
 
+@dataclass(frozen=True)
+class Hierarchy:
+    """One that is mounted.
+
+    :ivar kind: `cgroup2` for the unified one, `cgroup` for one of the first version.
+    """
+
+    kind: str
+    place: Path
+    writable: bool
+
+
+def mounted() -> tuple[Hierarchy, ...]:
+    """The mounted hierarchies, in the order they were mounted in."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        kind, place = after.split()[0], Path(before.split()[4])
+        if kind in ("cgroup", "cgroup2"):
+            writable = os.access(place, os.W_OK) and not os.statvfs(place).f_flag & os.ST_RDONLY
+            found.append(Hierarchy(kind, place, writable))
+    return tuple(found)
+
+
 def hierarchies() -> Hierarchies:
     """Find the mounted hierarchies.
 
     :raises NovaDockerError: if there is none in which we may make a group: dockerd could not work either.
     """
-    unified, first_version = [], []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        kind, mount = after.split()[0], Path(before.split()[4])
-        if kind == "cgroup2":
-            unified.append(mount)
-        elif kind == "cgroup":
-            first_version.append(mount)
+    found = mounted()
+    unified = [each for each in found if each.kind == "cgroup2"]
+    first_version = [each for each in found if each.kind == "cgroup"]
     followers = [
         *unified,
-        *(mount for name in _V1_FOLLOWERS for mount in first_version if mount.name == name),
+        *(each for name in _V1_FOLLOWERS for each in first_version if each.place.name == name),
     ]
-    for mount in followers:
-        if os.access(mount, os.W_OK) and not os.statvfs(mount).f_flag & os.ST_RDONLY:
-            return Hierarchies(mounts=tuple(dict.fromkeys(unified + first_version)), follow=mount)
+    places = tuple(dict.fromkeys(each.place for each in unified + first_version))
+    for each in followers:
+        if each.writable:
+            return Hierarchies(mounts=places, follow=each.place)
     raise NovaDockerError(
         "There are no control groups to write to on this machine.",
         facts="neither cgroup2 nor the pids, freezer or cpuacct hierarchy is mounted writable",

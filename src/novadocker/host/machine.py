@@ -32,6 +32,11 @@ class Machine:
     uplink_mtu: int
     kernel_datapath: bool
 
+    @property
+    def resources(self) -> dict[str, int]:
+        """What there is to hand out, by Placement's resource class."""
+        return {"VCPU": self.cpus, "MEMORY_MB": self.memory_mb, "DISK_GB": self.disk_gb}
+
 
 def look(root: Path) -> Machine:
     """Read the facts, for a cloud under `root`."""

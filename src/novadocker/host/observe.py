@@ -74,11 +74,7 @@ def observe(cloud: Cloud) -> Observed:
     return Observed(
         name=cloud.config.name,
         services=services,
-        machine={
-            "VCPU": cloud.machine.cpus,
-            "MEMORY_MB": cloud.machine.memory_mb,
-            "DISK_GB": cloud.machine.disk_gb,
-        },
+        machine=cloud.machine.resources,
         problems=problems,
         **parts,
     )
@@ -168,7 +164,7 @@ def _apis(cloud: Cloud, problems: list[str]) -> dict[str, Any]:
     offers = computes.offered(inventories)
     problems += [
         f"The hypervisors offer more than there is: {line}."
-        for line in capacity.overbooked(offers, cloud.machine)
+        for line in capacity.overbooked(offers, cloud.machine.resources)
     ]
     kinds = {cloud.docker_host: "container", cloud.hostname: "VM"}
     return {

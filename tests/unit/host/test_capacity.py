@@ -34,7 +34,7 @@ def test_together_they_offer_no_more_than_there_is(facts):
     machine = replace(MACHINE, **facts)
     shares = split(machine)
     offers = _offers(shares)
-    assert not overbooked(offers, machine)
+    assert not overbooked(offers, machine.resources)
     assert all(offer > 0 for both in offers.values() for offer in both)
     assert sum(offers["VCPU"]) == machine.cpus
     assert sum(offers["MEMORY_MB"]) <= machine.memory_mb - min(4096, machine.memory_mb // 2)
@@ -107,4 +107,4 @@ def test_it_is_remembered_whole():
     ],
 )
 def test_overbooking_is_told(offers, told):
-    assert overbooked(offers, MACHINE) == told
+    assert overbooked(offers, MACHINE.resources) == told

@@ -49,7 +49,7 @@ def wait_until_up(cloud: Cloud, *, seconds: float = 90) -> bool:
             hint=f"See {cloud.layout.logs}/nova-libvirt.log and nova-docker.log.",
         )  # fmt: skip
         offers = offered(inventories(connection))
-        too_much = overbooked(offers, cloud.machine)
+        too_much = overbooked(offers, cloud.machine.resources)
         if too_much:
             raise NovaDockerError(
                 "The two hypervisors offer more than this machine has.", facts="; ".join(too_much),

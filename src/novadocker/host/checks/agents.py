@@ -41,7 +41,7 @@ def two_agents(evidence: Evidence) -> list[Trouble]:
 def _two_by_name(evidence: Evidence) -> list[Trouble]:
     """The same, by what the agents told Neutron: they may run in containers where we do not see them."""
     try:
-        agents, here = evidence["agents"], evidence["names"]
+        agents = evidence["agents"]
     except NotSeen:
         return []
     mine: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -49,7 +49,6 @@ def _two_by_name(evidence: Evidence) -> list[Trouble]:
         told = agent["configuration"]
         if agent["type"] == "Open vSwitch agent" and agent["alive"] and told.get("tunneling_ip"):
             mine[(told["tunneling_ip"], told.get("integration_bridge", "br-int"))].add(agent["host"])
-    del here
     return [
         Trouble(
             seen=(f"Neutron knows Open vSwitch agents {', '.join(sorted(hosts))} with tunnels at {address}",),

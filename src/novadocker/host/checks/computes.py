@@ -4,6 +4,7 @@
 
 from collections import defaultdict
 
+from novadocker.host import capacity
 from novadocker.host.checks.model import Check, Trouble
 from novadocker.host.evidence.model import Evidence
 
@@ -137,23 +138,26 @@ def overbooked(evidence: Evidence) -> list[Trouble]:
     has = evidence["ours"].get("machine")
     if not has:
         return []
-    mine = set(evidence["ours"]["hosts"])
-    troubles = []
-    for kind, most in has.items():
-        offers = {
-            provider["name"]: provider["inventory"][kind]["total"] - provider["inventory"][kind]["reserved"]
-            for provider in evidence["providers"]
-            if kind in provider["inventory"] and provider["name"] in mine
-        }
-        if sum(offers.values()) > most:
-            troubles.append(
-                Trouble(
-                    seen=tuple(f"{name} offers {kind} {count}" for name, count in sorted(offers.items())),
-                    cause=f"Together that is more than the {most} there is: it will be given out twice.",
-                    fix="nova-docker up   # reserves each hypervisor's share on the other side",
-                )
-            )
-    return troubles
+    mine = [each for each in evidence["providers"] if each["name"] in evidence["ours"]["hosts"]]
+    offers = {
+        kind: [
+            each["inventory"][kind]["total"] - each["inventory"][kind]["reserved"]
+            for each in mine
+            if kind in each["inventory"]
+        ]
+        for kind in has
+    }
+    too_much = capacity.overbooked(offers, has)
+    if not too_much:
+        return []
+    return [
+        Trouble(
+            seen=tuple(too_much),
+            cause="The two hypervisors offer more than the machine has: some of it will be given out twice.",
+            fix="nova-docker up   # reserves each hypervisor's share on the other side",
+            safe=True,
+        )
+    ]
 
 
 CHECKS = (

@@ -34,6 +34,9 @@ def gather(cloud: Cloud | None, *, root: Path, environment: Mapping[str, str]) -
     """
     parts: dict[str, Any] = {"now": datetime.now(UTC).isoformat(), "ours": _ours(cloud)}
     missing: dict[str, str] = {}
+    # Somebody's own beside ours is none of our business.
+    ovs = cloud.layout.ovs_socket if cloud else switch.USUAL_SOCKET
+    docker = cloud.layout.docker_socket if cloud else engine.USUAL_SOCKET
     first: dict[str, Callable[[], Any]] = {
         "names": machine.names,
         "kernel": machine.kernel,
@@ -45,8 +48,8 @@ def gather(cloud: Cloud | None, *, root: Path, environment: Mapping[str, str]) -
         "links": machine.links,
         "processes": processes.programs,
         "holders": lambda: processes.holders(_container_folders(cloud)),
-        "switches": lambda: [switch.state(socket) for socket in _sockets(cloud, "ovs") if socket.exists()],
-        "engines": lambda: [engine.state(socket) for socket in _sockets(cloud, "docker") if socket.exists()],
+        "switches": lambda: [switch.state(ovs)] if ovs.exists() else [],
+        "engines": lambda: [engine.state(docker)] if docker.exists() else [],
     }
     _look(first, parts, missing)
     then = {
@@ -93,20 +96,8 @@ def _ours(cloud: Cloud | None) -> dict[str, Any]:
         "external_cidr": cloud.config.external_cidr,
         "external_bridge": cloud.config.external_bridge,
         "uplink_mtu": cloud.machine.uplink_mtu,
-        "machine": {
-            "VCPU": cloud.machine.cpus,
-            "MEMORY_MB": cloud.machine.memory_mb,
-            "DISK_GB": cloud.machine.disk_gb,
-        },
+        "machine": cloud.machine.resources,
     }
-
-
-def _sockets(cloud: Cloud | None, kind: str) -> list[Path]:
-    usual = {"ovs": switch.USUAL_SOCKET, "docker": engine.USUAL_SOCKET}[kind]
-    if cloud is None:
-        return [usual]
-    # Somebody's own beside ours is none of our business.
-    return [{"ovs": cloud.layout.ovs_socket, "docker": cloud.layout.docker_socket}[kind]]
 
 
 def _container_folders(cloud: Cloud | None) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from novadocker import run
-from novadocker.host import kvm
+from novadocker.host import cgroups, kvm
 from novadocker.host.evidence.model import NotSeen
 
 MIB = 1 << 20
@@ -58,20 +58,16 @@ def virtualisation() -> dict[str, Any]:
 def control_groups() -> dict[str, Any]:
     """The hierarchies that are mounted, and whether they can be written to."""
     mounts = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        kind, place = after.split()[0], before.split()[4]
-        if kind in ("cgroup", "cgroup2"):
-            writable = os.access(place, os.W_OK) and not os.statvfs(place).f_flag & os.ST_RDONLY
-            controllers = Path(place, "cgroup.controllers")
-            mounts.append(
-                {
-                    "kind": kind,
-                    "place": place,
-                    "writable": writable,
-                    "controllers": controllers.read_text().split() if controllers.is_file() else [],
-                }
-            )
+    for each in cgroups.mounted():
+        controllers = each.place / "cgroup.controllers"
+        mounts.append(
+            {
+                "kind": each.kind,
+                "place": str(each.place),
+                "writable": each.writable,
+                "controllers": controllers.read_text().split() if controllers.is_file() else [],
+            }
+        )
     return {"mounts": mounts}
 
 

@@ -173,9 +173,8 @@ PLANTED = {
         "allocation delete"),
     "overbooked": (
         "overbooked",
-
-              {"providers": [each | {"inventory": {"VCPU": {"total": 2,
-        "reserved": 0}}} for each in PARTS["providers"]]},
+        {"providers": [each | {"inventory": {"VCPU": {"total": 2, "reserved": 0}}}
+                       for each in PARTS["providers"]]},
         "given out twice", "nova-docker up"),
     "stuck deleting": ("stuck-servers", stuck(), "deleting for 30 min", "--state error"),
     "stuck on a dead host": (
