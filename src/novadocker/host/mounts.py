@@ -12,14 +12,25 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def below(folder: Path) -> list[Path]:
-    """Mount points at or below `folder`, deepest and newest first."""
+    """Mount points at or below `folder`, deepest and newest first, without those that no path leads to."""
     found = []
+    covered: set[str] = set()
+    points: dict[str, list[tuple[str, Path]]] = {}
     for line in MOUNTINFO.read_text(errors="surrogateescape").splitlines():
+        number, parent, _, _, written = line.split()[:5]
         # Spaces and the like are written as octal numbers (proc_pid_mountinfo(5)); no other backslash occurs.
-        path = Path(_OCTAL.sub(lambda number: chr(int(number[1], 8)), line.split()[4]))
+        path = Path(_OCTAL.sub(lambda number: chr(int(number[1], 8)), written))
+        points.setdefault(parent, []).append((number, path))
         if path == folder or folder in path.parents:
-            found.append(path)
-    return sorted(reversed(found), key=lambda path: len(path.parts), reverse=True)
+            found.append((number, path))
+    for siblings in points.values():
+        # Of two in the same mount, one above the other's place came later, and hides it.
+        hiding = {path for _, path in siblings}
+        covered |= {number for number, path in siblings if hiding & set(path.parents)}
+    while more := {number for parent in covered for number, _ in points.get(parent, [])} - covered:
+        covered |= more
+    seen = [path for number, path in found if number not in covered]
+    return sorted(reversed(seen), key=lambda path: len(path.parts), reverse=True)
 
 
 def is_mounted(folder: Path) -> bool:
@@ -29,11 +40,13 @@ def is_mounted(folder: Path) -> bool:
 
 def unmount_below(folder: Path) -> int:
     """Unmount all at or below `folder` (what is busy goes for good later); returns how many."""
-    points = below(folder)
-    for point in points:
-        if run.run(["umount", point], check=False).code != 0:
-            run.run(["umount", "--lazy", point])
-    return len(points)
+    count = 0
+    while points := below(folder):  # what goes may uncover others
+        for point in points:
+            if run.run(["umount", point], check=False).code != 0:
+                run.run(["umount", "--lazy", point])
+        count += len(points)
+    return count
 
 
 def loops_on(folder: Path) -> list[str]:
