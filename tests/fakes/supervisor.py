@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from novadocker.errors import NovaDockerError
-from novadocker.host.supervise.supervisord import Process
+from novadocker.host.supervise.door import Process
 
 # What a program does when begun: the states it goes through, the last of which stays.
 RUNS = ("STARTING", "RUNNING")

@@ -9,37 +9,29 @@ and a run on a healthy cloud changes nothing.
 import os
 import pwd
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from novadocker import files
 from novadocker.errors import NovaDockerError
-from novadocker.host import access, cgroups, clients, plan, render, state, uplink
+from novadocker.host import access, clients, plan, state, uplink
 from novadocker.host.bootstrap import agents, computes, content, databases, identity, schemas, storage, switch
 from novadocker.host.services import registry
-from novadocker.host.services.model import Cloud, ConfigFile, Folder
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service
 from novadocker.host.steps import Listener, Step, carry_out
-from novadocker.host.supervise import supervisord
+from novadocker.host.supervise import choice
+from novadocker.host.supervise.door import Supervision
 from novadocker.host.supervise.upkeep import Upkeep
 
 
 class Applier:
-    """One run of `up` on one cloud.
+    """One run of `up` on one cloud."""
 
-    :param group: the control group of all its processes.
-    """
-
-    def __init__(self, cloud: Cloud, *, group: Path, supervisor: supervisord.Supervisor) -> None:
+    def __init__(self, cloud: Cloud, *, services: Mapping[str, Service], supervision: Supervision) -> None:
         self._cloud = cloud
-        self._group = group
-        self._supervisor = supervisor
-        self._services = registry.services(cloud)
-        self._scripts = {
-            name: render.start_script(cloud, service, group=str(group / name))
-            for name, service in self._services.items()
-        }
-        self._upkeep = Upkeep(
-            cloud, services=self._services, scripts=self._scripts, group=group, supervisor=supervisor
-        )
+        self._services = services
+        self._supervision = supervision
+        self._upkeep = Upkeep(cloud, services=services, supervision=supervision)
 
     def bring_up(self, listener: Listener) -> int:
         """Carry out all steps; returns how many changed something.
@@ -50,9 +42,10 @@ class Applier:
 
     def foresee(self) -> list[plan.Change]:
         """Say which files and services `bring_up` would change; changes nothing."""
-        processes = self._supervisor.processes() if self._supervisor.alive() else {}
+        supervisor = self._supervision.supervisor
+        processes = supervisor.processes() if supervisor.alive() else {}
         running = {name for name, process in processes.items() if process.running}
-        return plan.changes(self._cloud, self._services, group=self._group, running=running)
+        return plan.changes(self._cloud, self._services, supervision=self._supervision, running=running)
 
     def steps(self) -> list[Step]:
         """All there is to do, each step with those it needs."""
@@ -136,11 +129,10 @@ class Applier:
                 if not path.parent.is_dir():
                     files.make_directory(path.parent)
                 changed = files.write(path, item.content, mode=item.mode, uid=uid, gid=gid) or changed
-        for script in self._scripts.values():
+        for script in self._supervision.scripts.values():
             changed = files.write(script.path, script.content, mode=script.mode) or changed
-        self._group.mkdir(exist_ok=True)
-        for name in (*self._services, "supervisor"):
-            (self._group / name).mkdir(exist_ok=True)
+        for group in self._supervision.groups.values():
+            group.mkdir(parents=True, exist_ok=True)
         return changed
 
     def _introduce_clients(self) -> bool:
@@ -176,8 +168,8 @@ def of(cloud: Cloud) -> Applier:
 
     :raises NovaDockerError: if it has no control groups.
     """
-    group = cgroups.hierarchies().follow / cloud.config.name
-    return Applier(cloud, group=group, supervisor=supervisord.of(cloud))
+    services = registry.services(cloud)
+    return Applier(cloud, services=services, supervision=choice.of(cloud, services))
 
 
 def _identity(user: str) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 """How the cloud is, right now. Looking changes nothing and never fails because something is broken."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +16,8 @@ from novadocker.host import capacity, cgroups, probes, uplink
 from novadocker.host.bootstrap import computes, session
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud, Service
-from novadocker.host.supervise import supervisord
+from novadocker.host.supervise import choice
+from novadocker.host.supervise.door import Process
 
 T = TypeVar("T")
 
@@ -82,11 +83,12 @@ def observe(cloud: Cloud) -> Observed:
 
 def _services(cloud: Cloud, problems: list[str]) -> list[ServiceState]:
     declared = registry.services(cloud)
-    group: Path | None = None
-    processes: dict[str, supervisord.Process] = {}
+    groups: Mapping[str, Path] = {}
+    processes: dict[str, Process] = {}
     try:
-        group = cgroups.hierarchies().follow / cloud.config.name
-        processes = supervisord.of(cloud).processes()
+        supervision = choice.of(cloud, declared)
+        groups = supervision.groups
+        processes = supervision.supervisor.processes()
     except NovaDockerError as error:
         problems.append(str(error))
 
@@ -98,7 +100,7 @@ def _services(cloud: Cloud, problems: list[str]) -> list[ServiceState]:
             name=service.name,
             state=process.state if process else "STOPPED",
             pid=process.pid if process else 0,
-            memory_mb=_memory_mb(group / service.name, outlives=service.outlives) if group else 0,
+            memory_mb=_memory_mb(groups[service.name], outlives=service.outlives) if groups else 0,
             missing=missing,
         )
 

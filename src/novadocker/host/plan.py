@@ -11,6 +11,7 @@ from typing import Any
 from novadocker.host import render
 from novadocker.host.secrets import Secrets
 from novadocker.host.services.model import Cloud, ConfigFile, Service
+from novadocker.host.supervise.door import Supervision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,24 +33,26 @@ class Change:
         return asdict(self)
 
 
-def changes(cloud: Cloud, services: Mapping[str, Service], *, group: Path, running: set[str]) -> list[Change]:
+def changes(
+    cloud: Cloud, services: Mapping[str, Service], *, supervision: Supervision, running: set[str]
+) -> list[Change]:
     """Compare the cloud as it is to be with its files, and with what each running service was started with.
 
-    :param group: the control group of all its processes, which stands in the start scripts.
+    :param supervision: what starts each service, and what its supervisor reads.
     :param running: names of the services that run now.
     """
     found: dict[Path, Change] = {}
     restarts: list[Change] = []
     for service in services.values():
-        script = render.start_script(cloud, service, group=str(group / service.name))
+        script = supervision.scripts[service.name]
         for file in (*service.files, script):
             change = _file(cloud, file)
             if change:
                 found[file.path] = change
         restarts += _service(cloud, service, script, running=service.name in running, changed=set(found))
-    settings = render.supervisor_file(cloud, dict(services))
-    if change := _file(cloud, settings):
-        found[settings.path] = change
+    for settings in supervision.settings:
+        if change := _file(cloud, settings):
+            found[settings.path] = change
     return [*found.values(), *restarts]
 
 

@@ -4,6 +4,7 @@
 
 import hashlib
 import shlex
+from collections.abc import Mapping
 
 from novadocker.host.services.model import Cloud, ConfigFile, Service
 
@@ -62,7 +63,7 @@ def _namespaces(service: Service) -> list[str]:
     return words + (["--net"] if service.own_network else [])
 
 
-def supervisor_file(cloud: Cloud, services: dict[str, Service]) -> ConfigFile:
+def supervisor_file(cloud: Cloud, services: Mapping[str, Service]) -> ConfigFile:
     """supervisord's configuration: every service a program that is restarted when it ends unasked."""
     layout = cloud.layout
     parts = [

@@ -13,7 +13,7 @@ from tests.functional.host import grounds, supervisors
 
 from novadocker import poll
 from novadocker.errors import NovaDockerError
-from novadocker.host.supervise.supervisord import Process, Supervisor
+from novadocker.host.supervise.door import Process, Supervisor
 
 
 @dataclass

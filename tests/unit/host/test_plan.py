@@ -5,12 +5,24 @@ from pathlib import Path
 
 import pytest
 from tests.fakes import clouds
+from tests.fakes.supervisor import FakeSupervisor
 
 from novadocker.errors import NovaDockerError
 from novadocker.host import plan, render
 from novadocker.host.services import registry
+from novadocker.host.supervise.door import Supervision
 
-GROUP = Path("/sys/fs/cgroup/nova-docker")
+
+def _supervision(cloud, services):
+    return Supervision(
+        supervisor=FakeSupervisor(),
+        settings=(render.supervisor_file(cloud, services),),
+        scripts={
+            name: render.start_script(cloud, service, group=f"/sys/fs/cgroup/nova-docker/{name}")
+            for name, service in services.items()
+        },
+        groups={},
+    )
 
 
 @pytest.fixture
@@ -22,10 +34,10 @@ def cloud(tmp_path):
 def standing(cloud):
     """The same cloud with its files in place and all services started with them."""
     services = registry.services(cloud)
-    settings = [render.supervisor_file(cloud, services)]
+    supervision = _supervision(cloud, services)
     for name, service in services.items():
-        script = render.start_script(cloud, service, group=str(GROUP / name))
-        for file in (*service.files, script, *settings):
+        script = supervision.scripts[name]
+        for file in (*service.files, script, *supervision.settings):
             file.path.parent.mkdir(parents=True, exist_ok=True)
             file.path.write_text(file.content)
         note = cloud.layout.started / name
@@ -36,7 +48,12 @@ def standing(cloud):
 
 def _changes(cloud, *, running=None):
     services = registry.services(cloud)
-    return plan.changes(cloud, services, group=GROUP, running=set(services) if running is None else running)
+    return plan.changes(
+        cloud,
+        services,
+        supervision=_supervision(cloud, services),
+        running=set(services) if running is None else running,
+    )
 
 
 def _with(cloud, **options):

@@ -10,15 +10,14 @@ import http.client
 import os
 import socket
 import xmlrpc.client
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
 from novadocker import poll, run
 from novadocker.errors import NovaDockerError
 from novadocker.host.services.model import Cloud
+from novadocker.host.supervise.door import Process
 
 # supervisor.xmlrpc.Faults
 _ALREADY_STARTED = 60
@@ -31,57 +30,8 @@ _START_SECONDS = 20
 _END_SECONDS = 90
 
 
-@dataclass(frozen=True, kw_only=True)
-class Process:
-    """What the supervisor says of a service; `pid` is 0 where none runs."""
-
-    name: str
-    state: str
-    pid: int
-    said: str
-    started: float
-
-    @property
-    def running(self) -> bool:
-        """Whether its program runs."""
-        return self.state == "RUNNING"
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing of it runs and nothing will until `begin`."""
-        return self.state in ("STOPPED", "EXITED", "FATAL")
-
-
-class Supervisor(Protocol):
-    """Who keeps a cloud's services running; see `Supervisord` for what each does."""
-
-    def alive(self) -> bool:
-        """Whether it answers."""
-
-    def reaped(self) -> bool:
-        """Whether what its services leave behind is reaped at once."""
-
-    def start(self, *, group: Path) -> None:
-        """Start it and wait until it answers."""
-
-    def processes(self) -> dict[str, Process]:
-        """All services it knows."""
-
-    def adopt_settings(self) -> bool:
-        """Read its settings again; say whether they differed."""
-
-    def begin(self, name: str) -> None:
-        """Ask for a service's start."""
-
-    def stop(self, name: str) -> None:
-        """Stop a service and wait for its end."""
-
-    def end(self) -> None:
-        """Stop every service, then the supervisor."""
-
-
 def of(cloud: Cloud) -> "Supervisord":
-    """The cloud's supervisor."""
+    """The cloud's supervisord."""
     layout = cloud.layout
     return Supervisord(
         socket_path=layout.supervisor_socket,

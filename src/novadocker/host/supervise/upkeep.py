@@ -10,8 +10,8 @@ from typing import Protocol
 from novadocker import files, poll, run
 from novadocker.errors import NovaDockerError
 from novadocker.host import probes, processes, render
-from novadocker.host.services.model import Cloud, ConfigFile, Probe, Service
-from novadocker.host.supervise.supervisord import Supervisor
+from novadocker.host.services.model import Cloud, Probe, Service
+from novadocker.host.supervise.door import Supervision
 
 
 class EndLeftovers(Protocol):
@@ -24,8 +24,7 @@ class EndLeftovers(Protocol):
 class Upkeep:
     """One cloud's services under their supervisor.
 
-    :param scripts: what starts each service.
-    :param group: the control group below which each service has one of its name.
+    :param supervision: who keeps them running, and what with.
     :param missing: asks a probe what it misses.
     """
 
@@ -34,9 +33,7 @@ class Upkeep:
         cloud: Cloud,
         *,
         services: Mapping[str, Service],
-        scripts: Mapping[str, ConfigFile],
-        group: Path,
-        supervisor: Supervisor,
+        supervision: Supervision,
         missing: Callable[[Probe], str | None] = probes.missing,
         end_leftovers: EndLeftovers = processes.end_unsupervised,
         clock: Callable[[], float] = time.monotonic,
@@ -44,9 +41,8 @@ class Upkeep:
     ) -> None:
         self._cloud = cloud
         self._services = dict(services)
-        self._scripts = scripts
-        self._group = group
-        self._supervisor = supervisor
+        self._supervision = supervision
+        self._supervisor = supervision.supervisor
         self._missing = missing
         self._end_leftovers = end_leftovers
         self._clock = clock
@@ -54,8 +50,9 @@ class Upkeep:
 
     def start_supervisor(self) -> bool:
         """Make the supervisor run with the settings for all services; say whether anything changed."""
-        settings = render.supervisor_file(self._cloud, self._services)
-        written = files.write(settings.path, settings.content, mode=settings.mode)
+        written = False
+        for file in self._supervision.settings:
+            written = files.write(file.path, file.content, mode=file.mode) or written
         alive = self._supervisor.alive()
         if alive and not self._supervisor.reaped():
             # Its child subreaper was killed. Its services would run on, but libvirt would crawl: start anew.
@@ -65,9 +62,10 @@ class Upkeep:
             # Even if the file is as it was: a run that was killed may have written it and come no further.
             return self._supervisor.adopt_settings() or written
         for service in self._services.values():
-            self._end_leftovers(self._group / service.name, outlives=service.outlives)
-        self._end_leftovers(self._group / "supervisor", outlives=())
-        self._supervisor.start(group=self._group / "supervisor")
+            self._end_leftovers(self._group(service), outlives=service.outlives)
+        group = self._supervision.groups["supervisor"]
+        self._end_leftovers(group, outlives=())
+        self._supervisor.start(group=group)
         return True
 
     def ensure(self, service: Service) -> bool:
@@ -77,7 +75,7 @@ class Upkeep:
         :raises NovaDockerError: if it does not stay up, or is not ready within its time.
         """
         note = self._cloud.layout.started / service.name
-        fingerprint = render.fingerprint(service, self._scripts[service.name])
+        fingerprint = render.fingerprint(service, self._supervision.scripts[service.name])
         process = self._supervisor.processes()[service.name]
         if process.running and note.is_file() and note.read_text() == fingerprint:
             if self._missing(service.ready) is None:
@@ -96,11 +94,14 @@ class Upkeep:
                 why=f"{service.name} stopped",
                 seconds=service.stop_seconds + 10,
             )
-        self._end_leftovers(self._group / service.name, outlives=service.outlives)
+        self._end_leftovers(self._group(service), outlives=service.outlives)
         files.write(note, fingerprint)
         self._supervisor.begin(service.name)
         self._await(service)
         return True
+
+    def _group(self, service: Service) -> Path:
+        return self._supervision.groups[service.name]
 
     def _at_rest(self, service: Service) -> str | None:
         process = self._supervisor.processes()[service.name]

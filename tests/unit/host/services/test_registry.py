@@ -11,6 +11,8 @@ from tests.fakes.supervisor import FakeSupervisor
 from novadocker.host import apply, render
 from novadocker.host.services import registry
 from novadocker.host.services.model import Command, ConfigFile, Folder, Service
+from novadocker.host.steps import Step
+from novadocker.host.supervise.door import Supervision
 
 CLOUD = clouds.cloud()
 SERVICES = registry.services(CLOUD)
@@ -34,10 +36,15 @@ def test_every_declaration_has_a_name_of_its_own():
     assert len(SERVICES) == len(registry.ALL)
 
 
+def _steps() -> list[Step]:
+    supervision = Supervision(supervisor=FakeSupervisor(), settings=(), scripts={}, groups={})
+    return apply.Applier(CLOUD, services=SERVICES, supervision=supervision).steps()
+
+
 def test_every_need_is_met_by_a_service_or_a_step_and_none_in_a_circle():
-    applier = apply.Applier(CLOUD, group=Path("/group"), supervisor=FakeSupervisor())
-    waiting = {step.name: set(step.needs) for step in applier.steps()}
-    assert len(waiting) == len(applier.steps())
+    steps = _steps()
+    waiting = {step.name: set(step.needs) for step in steps}
+    assert len(waiting) == len(steps)
     assert set().union(*waiting.values()) <= set(waiting)
     while ready := [name for name, needs in waiting.items() if not needs]:
         for name in ready:
@@ -48,10 +55,7 @@ def test_every_need_is_met_by_a_service_or_a_step_and_none_in_a_circle():
 
 
 def test_every_step_waits_for_the_files_and_the_supervisor():
-    steps = {
-        step.name: step
-        for step in apply.Applier(CLOUD, group=Path("/g"), supervisor=FakeSupervisor()).steps()
-    }
+    steps = {step.name: step for step in _steps()}
 
     def reaches(name: str) -> set[str]:
         return {name}.union(*(reaches(need) for need in steps[name].needs))

@@ -12,6 +12,7 @@ from novadocker import poll
 from novadocker.errors import NovaDockerError
 from novadocker.host import render
 from novadocker.host.services.model import Service, Tcp
+from novadocker.host.supervise.door import Supervision
 from novadocker.host.supervise.upkeep import Upkeep
 
 GROUP = Path("/cg/nova-docker")
@@ -37,12 +38,15 @@ class Machine:
         return Upkeep(
             self.cloud,
             services=self.services,
-            scripts={
-                name: render.start_script(self.cloud, service, group=str(GROUP / name))
-                for name, service in self.services.items()
-            },
-            group=GROUP,
-            supervisor=self.supervisor,
+            supervision=Supervision(
+                supervisor=self.supervisor,
+                settings=(render.supervisor_file(self.cloud, self.services),),
+                scripts={
+                    name: render.start_script(self.cloud, service, group=str(GROUP / name))
+                    for name, service in self.services.items()
+                },
+                groups={name: GROUP / name for name in (*self.services, "supervisor")},
+            ),
             missing=self._ask,
             end_leftovers=self._end,
             clock=self.clock,
