@@ -17,13 +17,27 @@ _HEALTHY: dict[str, Any] = {
         "name": "nova-docker",
         "hostname": "host",
         "hosts": ["host", "host-docker"],
+        "docker_host": "host-docker",
         "external_cidr": "172.24.4.0/24",
         "external_bridge": "ndk-ex",
+        "external_gateway": "172.24.4.1",
         "uplink_mtu": 1500,
+        "kvm": False,
         "machine": {"VCPU": 2, "MEMORY_MB": 16000, "DISK_GB": 100},
     },
+    "damaged": "",
+    "upkeep": {"alive": True, "reaped": True, "services": {"nova-api": "RUNNING", "dockerd": "RUNNING"}},
+    "folders": [],
+    "hash_ring": {"nodes": 1, "alive": 1},
+    "programs": {"sudo": False},
+    "orphans": {"dead": 0},
     "names": {"hostname": "host", "fqdn": "host", "addresses": ["127.0.1.1"]},
-    "kernel": {"release": "6.1.0", "first_process": "systemd", "modules": {"openvswitch": "loaded"}},
+    "kernel": {
+        "release": "6.1.0",
+        "architecture": "amd64",
+        "first_process": "systemd",
+        "modules": {"openvswitch": "loaded"},
+    },
     "virtualisation": {"device": False, "works": False},
     "control_groups": {
         "mounts": [
@@ -59,21 +73,48 @@ _HEALTHY: dict[str, Any] = {
     "processes": [
         {"pid": 11, "parent": 1, "program": "nova-compute", "words": [], "unit": "", "network": "net:[1]"},
         {"pid": 12, "parent": 1, "program": "dockerd", "words": [], "unit": "", "network": "net:[2]"},
+        *(
+            {"pid": pid, "parent": 1, "program": name, "words": [], "unit": "", "network": "net:[1]"}
+            for pid, name in ((14, "neutron-ovn-maintenance-worker"), (15, "neutron-periodic-workers"))
+        ),
     ],
     "holders": [],
+    "domains": [],
+    "offloads": [],
+    "images": [
+        {
+            "id": "i1",
+            "name": "web",
+            "status": "active",
+            "disk_format": "raw",
+            "size": 700_000,
+            "command": False,
+            "archive": {
+                "kind": "docker",
+                "images": [{"architecture": "amd64", "os": "linux", "command": True}],
+            },
+        }
+    ],
     "switches": [
         {
             "socket": "/run/nova-docker/ovs/db.sock",
             "version": "3.1.0",
-            "external_ids": {"hostname": "host"},
+            "external_ids": {"hostname": "host", "ovn-bridge-mappings": "public:ndk-ex"},
             "bridges": [
                 {
                     "name": "ndk-int",
                     "datapath": "system",
                     "ports": [
-                        {"name": "tap1", "tag": None, "error": "", "external_ids": {}, "other_config": {}}
+                        {
+                            "name": "tap1",
+                            "tag": None,
+                            "error": "",
+                            "external_ids": {"iface-id": "p1", "ovn-installed": "true"},
+                            "other_config": {},
+                        }
                     ],
-                }
+                },
+                {"name": "ndk-ex", "datapath": "system", "ports": []},
             ],
         }
     ],
@@ -81,7 +122,12 @@ _HEALTHY: dict[str, Any] = {
     "engines": [
         {
             "socket": SOCKET,
-            "facts": {"ServerVersion": "20.10.24"},
+            "facts": {
+                "ServerVersion": "20.10.24",
+                "CgroupDriver": "cgroupfs",
+                "SecurityOptions": ["name=seccomp,profile=default", "name=userns"],
+                "Warnings": None,
+            },
             "containers": [
                 {
                     "id": "a" * 64,
@@ -91,6 +137,7 @@ _HEALTHY: dict[str, Any] = {
                     "server": SERVER,
                     "host": "host-docker",
                     "role": "workload",
+                    "pid": 4711,
                 }
             ],
         }
@@ -101,7 +148,13 @@ _HEALTHY: dict[str, Any] = {
             "program": "nova-compute",
             "unit": "",
             "files": ["/var/lib/nova-docker/etc/nova/nova.conf"],
-            "options": {"DEFAULT.host": "host-docker", "docker.binding_host": "host"},
+            "options": {
+                "DEFAULT.host": "host-docker",
+                "DEFAULT.compute_driver": "novadocker.virt.docker.DockerDriver",
+                "docker.binding_host": "host",
+                "vif_plug_ovs_privileged.helper_command": "privsep-helper",
+            },
+            "database": {"connection": "unix:/run/nova-docker/ovs/db.sock", "answers": True},
             "compute_ids": {"/var/lib/nova-docker/data/nova-docker/compute_id": "1"},
         },
         {
@@ -109,8 +162,30 @@ _HEALTHY: dict[str, Any] = {
             "program": "nova-compute",
             "unit": "",
             "files": ["/var/lib/nova-docker/etc/nova/nova.conf"],
-            "options": {"DEFAULT.host": "host"},
+            "options": {
+                "DEFAULT.host": "host",
+                "vif_plug_ovs_privileged.helper_command": "privsep-helper",
+            },
+            "database": {"connection": "unix:/run/nova-docker/ovs/db.sock", "answers": True},
             "compute_ids": {"/var/lib/nova-docker/data/nova-libvirt/compute_id": "2"},
+        },
+        {
+            "pid": 16,
+            "program": "neutron-api",
+            "unit": "",
+            "files": ["/var/lib/nova-docker/etc/neutron/neutron.conf"],
+            "options": {"ml2.mechanism_drivers": "ovn", "DEFAULT.send_events_interval": "1"},
+            "compute_ids": {},
+            "wsgi": "python",
+            "workers": None,
+        },
+        {
+            "pid": 17,
+            "program": "nova-scheduler",
+            "unit": "",
+            "files": ["/var/lib/nova-docker/etc/nova/nova.conf"],
+            "options": {"filter_scheduler.enabled_filters": "ComputeFilter,ImageKindFilter"},
+            "compute_ids": {},
         },
     ],
     "computes": [

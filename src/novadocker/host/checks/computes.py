@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nova-compute services: who they are, whether they report, what they offer."""
 
+import re
 from collections import defaultdict
 
 from novadocker.host import capacity
 from novadocker.host.checks.model import Check, Trouble
 from novadocker.host.evidence.model import Evidence
+
+# instance_name_template's default; a user's own domains are called otherwise.
+_NOVAS = re.compile(r"instance-[0-9a-f]{8}")
 
 
 def shared_identity(evidence: Evidence) -> list[Trouble]:
@@ -29,6 +33,19 @@ def shared_identity(evidence: Evidence) -> list[Trouble]:
                     seen=tuple(f"{path}: {value}" for path, value in sorted(found.items())),
                     cause=f"nova-compute {name} finds two identities, and will not start again.",
                     fix="Keep the one whose id `openstack hypervisor list` shows, and remove the other file.",
+                )
+            )
+        # It is written there at the first start; one that is gone cannot be made again for a known service.
+        if (
+            not found
+            and service["options"].get("DEFAULT.state_path")
+            and service["options"].get("DEFAULT.host")
+        ):
+            troubles.append(
+                Trouble(
+                    seen=(f"no compute_id in {service['options']['DEFAULT.state_path']}",),
+                    cause=f"nova-compute {name} has lost its identity, and will not start again.",
+                    fix="Write the id that `openstack hypervisor list` shows into compute_id in that folder.",
                 )
             )
     for path, names in sorted(users.items()):
@@ -65,7 +82,28 @@ def renamed(evidence: Evidence) -> list[Trouble]:
                 safe=True,
             )
         )
+    troubles += _unpinned(evidence, chassis) if not ours else []
     return troubles
+
+
+def _unpinned(evidence: Evidence, chassis: set[str]) -> list[Trouble]:
+    """Services that go by the machine's name, where that is not what the chassis is called."""
+    name = evidence["names"]["hostname"]
+    unpinned = [
+        each
+        for each in evidence["services"]
+        if each["program"] == "nova-compute" and not each["options"].get("DEFAULT.host")
+    ]
+    if not unpinned or not chassis or name in chassis:
+        return []
+    return [
+        Trouble(
+            seen=(f"the machine is called '{name}'", f"the chassis '{', '.join(sorted(chassis))}'"),
+            cause="nova-compute goes by the machine's name, which is not the chassis': the machine was "
+            "renamed, or DHCP names it. No port becomes ready, and Nova refuses a renamed host.",
+            fix=f"Set [DEFAULT] host = {min(chassis)} in nova.conf, the name Nova and Neutron know.",
+        )
+    ]
 
 
 def down(evidence: Evidence) -> list[Trouble]:
@@ -113,6 +151,72 @@ def strangers(evidence: Evidence) -> list[Trouble]:
             fix=f"docker -H unix://{evidence['engines'][0]['socket']} rm -f {' '.join(sorted(names))}",
         )
         for server, names in sorted(lost.items())
+    ]
+
+
+def unknown_domains(evidence: Evidence) -> list[Trouble]:
+    """Domains called as Nova calls them, which it does not have: nova-compute refuses to start."""
+    known = {server["id"] for server in evidence["servers"]}
+    return [
+        Trouble(
+            seen=(f"domain {domain['name']}, {domain['id']}",),
+            cause=f"This domain is of a server Nova does not have: {domain['id']}.",
+            fix=f"virsh destroy {domain['id']}; virsh undefine {domain['id']}   # ours: -c "
+            "'qemu+unix:///system?socket=/run/nova-docker/libvirt/libvirt-sock'",
+        )
+        for domain in evidence["domains"]
+        if _NOVAS.fullmatch(domain["name"]) and domain["id"] not in known
+    ]
+
+
+def switch_database(evidence: Evidence) -> list[Trouble]:
+    """A nova-compute that looks for Open vSwitch's database where nobody listens: no port is plugged."""
+    if not evidence["switches"]:
+        return []
+    return [
+        Trouble(
+            seen=(f"nova-compute, process {each['pid']}: {each['database']['connection']}", *each["files"]),
+            cause="Nobody listens where this nova-compute looks for the switch's database: it plugs no port.",
+            fix="Set [os_vif_ovs] ovsdb_connection = "
+            f"unix:{evidence['switches'][0]['socket']}, and restart it.",
+        )
+        for each in evidence["services"]
+        if each["program"] == "nova-compute" and not each["database"]["answers"]
+    ]
+
+
+def privileged_helper(evidence: Evidence) -> list[Trouble]:
+    """A nova-compute that becomes root by sudo, where there is none."""
+    if evidence["programs"]["sudo"]:
+        return []
+    return [
+        Trouble(
+            seen=(f"nova-compute, process {each['pid']}", "sudo is not installed"),
+            cause="This nova-compute becomes root by sudo, which is not there: it plugs no port.",
+            fix="Set helper_command of [vif_plug_ovs_privileged], [nova_sys_admin] and [privsep_osbrick] to "
+            "`privsep-helper --config-file …`, or install sudo.",
+        )
+        for each in evidence["services"]
+        if each["program"] == "nova-compute"
+        and not each["options"].get("vif_plug_ovs_privileged.helper_command")
+    ]
+
+
+def image_kinds(evidence: Evidence) -> list[Trouble]:
+    """Two kinds of hypervisors, and a scheduler that does not tell their images apart."""
+    types = {each["type"] for each in evidence["hypervisors"]}
+    if "docker" not in types or types == {"docker"}:
+        return []
+    return [
+        Trouble(
+            seen=(f"nova-scheduler, process {each['pid']}", f"hypervisors: {', '.join(sorted(types))}"),
+            cause="The scheduler sends images of containers to hypervisors of VMs, and the other way round.",
+            fix="Add ImageKindFilter to [filter_scheduler] enabled_filters, and "
+            "novadocker.scheduler.image_kind.ImageKindFilter to available_filters.",
+        )
+        for each in evidence["services"]
+        if each["program"] == "nova-scheduler"
+        and "ImageKindFilter" not in each["options"].get("filter_scheduler.enabled_filters", "")
     ]
 
 
@@ -168,6 +272,10 @@ CHECKS = (
     Check(id="services-down", asks="Do all of Nova's services report?", judge=down),
     Check(id="host-in-no-cell", asks="Does the scheduler know every compute host?", judge=unmapped),
     Check(id="unknown-containers", asks="Are all servers' containers known to Nova?", judge=strangers),
+    Check(id="unknown-domains", asks="Are all servers' domains known to Nova?", judge=unknown_domains),
+    Check(id="switch-database", asks="Does nova-compute reach the switch?", judge=switch_database),
+    Check(id="privileged-helper", asks="Can nova-compute do what takes root?", judge=privileged_helper),
+    Check(id="image-kinds", asks="Does every image go to its kind of hypervisor?", judge=image_kinds),
     Check(
         id="orphaned-allocations",
         asks="Is no room held for servers that are gone?",

@@ -46,6 +46,14 @@ def openvswitch_module(evidence: Evidence) -> list[Trouble]:
 def kvm(evidence: Evidence) -> list[Trouble]:
     """A device of KVM that does not work: libvirt tries it at every start of a VM, for seconds."""
     seen = evidence["virtualisation"]
+    if evidence["ours"].get("kvm") and not seen["works"]:
+        return [
+            Trouble(
+                seen=("VMs of this cloud are started under KVM", "KVM does not work now"),
+                cause="KVM worked at the first `up` and does not any more: no VM starts.",
+                fix="modprobe kvm_intel || modprobe kvm_amd   # or enable nested virtualisation below",
+            )
+        ]
     if not seen["device"] or seen["works"]:
         return []
     # Our libvirtd does not see the device; see services/libvirt.py.
@@ -95,15 +103,32 @@ def control_groups(evidence: Evidence) -> list[Trouble]:
 
 
 def own_name(evidence: Evidence) -> list[Trouble]:
-    """A host name that does not resolve: RabbitMQ and Erlang give up on it."""
+    """A host name that does not resolve, or to another machine: RabbitMQ and Erlang give up on it.
+
+    Our own services go by `localhost`, and libvirtd has a table of names of its own.
+    """
     names = evidence["names"]
-    if names["addresses"]:
+    if evidence["ours"]:
+        return []
+    if not names["addresses"]:
+        return [
+            Trouble(
+                seen=(f"'{names['hostname']}' resolves to nothing",),
+                cause="The machine's name does not resolve: programs that look themselves up fail or wait.",
+                fix=f"echo '127.0.1.1 {names['hostname']}' >> /etc/hosts",
+                severe=False,
+            )
+        ]
+    mine = {address.split("/")[0] for link in evidence["links"] for address in link["addresses"]}
+    # IPv6 addresses of links are not gathered.
+    told = [each for each in names["addresses"] if ":" not in each]
+    if not told or any(each in mine or each.startswith("127.") for each in told):
         return []
     return [
         Trouble(
-            seen=(f"'{names['hostname']}' resolves to nothing",),
-            cause="The machine's own name does not resolve: programs that look themselves up fail or wait.",
-            fix=f"echo '127.0.1.1 {names['hostname']}' >> /etc/hosts",
+            seen=(f"'{names['hostname']}' resolves to {', '.join(told)}", "no interface here has that"),
+            cause="The machine's own name leads to another machine: RabbitMQ and agents go astray.",
+            fix=f"Put the address of this machine beside {names['hostname']} in /etc/hosts.",
             severe=False,
         )
     ]

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from novadocker.host.evidence.model import Evidence, NotSeen
@@ -62,12 +63,22 @@ class Finding:
         return asdict(self)
 
 
+def moment(text: str) -> datetime:
+    """A time as APIs write it; UTC where it names no zone."""
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def carry_out(check: Check, evidence: Evidence) -> list[Finding]:
     """Judge the evidence; one finding per trouble, or one that says there is none."""
     try:
         troubles = check.judge(evidence)
     except NotSeen as reason:
         return [Finding(id=check.id, status="skip", asks=check.asks, cause=f"Not looked at: {reason}.")]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # Evidence of another version, or of a machine that answers as none did before.
+        told = f"the evidence is of another shape ({type(error).__name__}: {error})"
+        return [Finding(id=check.id, status="skip", asks=check.asks, cause=f"Not looked at: {told}.")]
     found = [
         Finding(
             id=check.id, status="fail" if each.severe else "warn", asks=check.asks,

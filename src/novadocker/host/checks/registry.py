@@ -2,14 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """All checks, in the order in which they are told."""
 
-from novadocker.host.checks import agents, computes, machine, servers, traffic
+from novadocker.host.checks import (
+    agents,
+    coming_back,
+    computes,
+    containers,
+    machine,
+    notices,
+    servers,
+    traffic,
+)
 from novadocker.host.checks.model import Check, Finding, carry_out
 from novadocker.host.evidence.model import Evidence
 
 ALL: tuple[Check, ...] = (
     *machine.CHECKS,
+    *coming_back.CHECKS,
     *agents.CHECKS,
     *traffic.CHECKS,
+    *notices.CHECKS,
+    *containers.CHECKS,
     *computes.CHECKS,
     *servers.CHECKS,
 )

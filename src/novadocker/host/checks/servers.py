@@ -4,10 +4,9 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from novadocker.host.checks.model import Check, Trouble
+from novadocker.host.checks.model import Check, Trouble, moment
 from novadocker.host.evidence.model import Evidence
 
 # Longer than any of ours takes: a build waits 15 s for its ports, an image of gigabytes loads within minutes.
@@ -19,7 +18,7 @@ _DELETING = {"deleting", "force-deleting"}
 
 def stuck(evidence: Evidence) -> list[Trouble]:
     """Servers in the middle of something for too long."""
-    now = _moment(evidence["now"])
+    now = moment(evidence["now"])
     up = {
         each["host"]
         for each in evidence["computes"]
@@ -30,7 +29,7 @@ def stuck(evidence: Evidence) -> list[Trouble]:
     for server in evidence["servers"]:
         if not server["task"]:
             continue
-        age = (now - _moment(server["updated"])).total_seconds()
+        age = (now - moment(server["updated"])).total_seconds()
         dead = server["host"] and server["host"] not in up
         if age < _STUCK_SECONDS and not dead:
             continue
@@ -50,6 +49,7 @@ def stuck(evidence: Evidence) -> list[Trouble]:
                 + (": its nova-compute is down." if dead else ": nobody works on it."),
                 fix=("nova-docker up" if dead else again if deleting else
                      f"openstack server set --state error {server['id']}, then reboot --hard or delete it"),
+                safe=bool(dead and server["host"] in evidence["ours"].get("hosts", ())),
             )
         )  # fmt: skip
     return troubles
@@ -70,30 +70,50 @@ def faults(evidence: Evidence) -> list[Trouble]:
 
 
 def held_mounts(evidence: Evidence) -> list[Trouble]:
-    """Processes in mount namespaces of their own, as PrivateTmp makes, that hold containers' mounts."""
+    """Processes in mount namespaces of their own, as PrivateTmp makes, that hold what is containers'."""
     troubles = []
     for holder in evidence["holders"]:
-        held = [place for place in holder["mounts"] if _OF_CONTAINER.search(place)]
-        if not held or holder["name"] in ("dockerd", "containerd"):
+        if holder["name"] in ("dockerd", "containerd"):
             continue
+        held = [place for place in holder["mounts"] if _of_a_container(place, holder)]
         stale = [place for place in held if place in holder["stale"]]
+        # The daemon's storage itself is a container's business only when it is gone, and its disk is not.
+        loops = {
+            place: holder["sources"][place]
+            for place in holder["stale"]
+            if holder["sources"].get(place, "").startswith("/dev/loop")
+        }
+        if not held and not loops:
+            continue
+        first = next(iter([*stale, *loops, *held]))
         unit = holder["unit"]
         troubles.append(
             Trouble(
                 seen=(
-                    f"{len(held)} mounts, as {(stale or held)[0]}",
-                    f"{len(stale)} of them are of containers that are gone",
+                    *_counted(held, holder),
+                    *(f"the loop device {device}" for device in sorted(set(loops.values()))),
+                    f"as {first}; {len({*stale, *loops})} of them are of what is gone",
                 ),
-                cause=f"{holder['name']} (process {holder['pid']}{_of_unit(holder)}) keeps containers' mounts"
-                " in a namespace of its own: on old storage drivers their removal fails as busy, on all "
-                "their space stays in use.",
+                cause=f"{holder['name']} (process {holder['pid']}{_of_unit(holder)}) keeps what is "
+                "containers' in a mount namespace of its own: before Linux 3.18 removal fails as busy, since"
+                " then their space stays in use.",
                 fix=f"systemctl restart {unit}   # and take PrivateTmp from it, or start it before docker"
                 if unit
-                else f"nsenter --mount --target {holder['pid']} umount -l {(stale or held)[0]}",
-                severe=bool(stale),
+                else f"nsenter --mount --target {holder['pid']} umount -l {first}",
+                severe=bool(stale or loops),
             )
         )
     return troubles
+
+
+def _of_a_container(place: str, holder: Mapping[str, Any]) -> bool:
+    return bool(_OF_CONTAINER.search(place)) or holder["sources"].get(place) == "nsfs"
+
+
+def _counted(held: list[str], holder: Mapping[str, Any]) -> list[str]:
+    namespaces = sum(holder["sources"].get(place) == "nsfs" for place in held)
+    counts = {"mounts": len(held) - namespaces, "namespaces": namespaces}
+    return [f"{count} {what} of containers" for what, count in counts.items() if count]
 
 
 def _of_unit(process: Mapping[str, Any]) -> str:
@@ -113,11 +133,6 @@ def dead_containers(evidence: Evidence) -> list[Trouble]:
         for container in engine["containers"]
         if container["server"] and container["state"] in ("dead", "removing")
     ]
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 CHECKS = (

@@ -24,6 +24,16 @@ def forwarding(evidence: Evidence) -> list[Trouble]:
                 safe=True,
             )
         )
+    for chain in _dropping_chains(evidence["forwarding"].get("nft", [])):
+        troubles.append(
+            Trouble(
+                seen=(chain,),
+                cause="A chain of nftables drops what is forwarded, whatever iptables accepts beside it.",
+                fix="Let it accept what comes from and goes to our external bridge "
+                f"({ours['external_bridge']}), in that chain itself.",
+                severe=False,
+            )
+        )
     rules = evidence["forwarding"].get("iptables", [])
     mark = f"nova-docker:{ours['name']}"
     accepted = [rule for rule in rules if mark in rule and rule.endswith("-j ACCEPT")]
@@ -61,6 +71,17 @@ def forwarding(evidence: Evidence) -> list[Trouble]:
     return troubles
 
 
+def _dropping_chains(lines: list[str]) -> list[str]:
+    """Base chains that drop what is forwarded by their policy; iptables' own are judged as iptables'."""
+    table, found = "", []
+    for line in map(str.strip, lines):
+        if line.startswith("table "):
+            table = line.removeprefix("table ").removesuffix("{").strip()
+        elif "hook forward" in line and "policy drop" in line and table not in ("ip filter", "ip6 filter"):
+            found.append(f"table {table}: {line}")
+    return found
+
+
 def bridged_packets(evidence: Evidence) -> list[Trouble]:
     """br_netfilter sends what bridges carry through iptables, where hybrid-plugged ports lose it."""
     calls = [
@@ -80,11 +101,11 @@ def bridged_packets(evidence: Evidence) -> list[Trouble]:
 
 
 def mtu(evidence: Evidence) -> list[Trouble]:
-    """Networks whose packets do not fit the machine's interface."""
+    """Networks whose packets do not fit the machine's interface, and devices too small for their network."""
+    troubles = _narrow_devices(evidence)
     smallest = evidence["ours"].get("uplink_mtu")
     if not smallest:
-        return []
-    troubles = []
+        return troubles
     for network in evidence["networks"]:
         most = smallest if network["external"] else smallest - _TUNNEL_BYTES
         if network["mtu"] and network["mtu"] > most and not network["external"]:
@@ -102,6 +123,61 @@ def mtu(evidence: Evidence) -> list[Trouble]:
     return troubles
 
 
+def _narrow_devices(evidence: Evidence) -> list[Trouble]:
+    widths = {link["name"]: link["mtu"] for link in evidence["links"]}
+    networks = {network["id"]: network for network in evidence["networks"]}
+    ports = {port["id"]: port for port in evidence["ports"]}
+    troubles = []
+    for device in [port for each in evidence["switches"] for one in each["bridges"] for port in one["ports"]]:
+        port = ports.get(device["external_ids"].get("iface-id", ""))
+        network = networks.get(port["network"]) if port else None
+        if not port or not network or not network["mtu"]:
+            continue
+        if widths.get(device["name"], network["mtu"]) < network["mtu"]:
+            troubles.append(
+                Trouble(
+                    seen=(
+                        f"{device['name']}: {widths[device['name']]} bytes",
+                        f"network {network['name']}: {network['mtu']} bytes",
+                    ),
+                    cause=f"The device of a port of server {port['server']} is narrower than its network: "
+                    "connections hang after the first full-size packet.",
+                    fix=f"ip link set {device['name']} mtu {network['mtu']}",
+                    safe=True,
+                )
+            )
+    return troubles
+
+
+def mapped_bridges(evidence: Evidence) -> list[Trouble]:
+    """A physical network that is mapped to a bridge there is not: nothing on it is bound or reached."""
+    troubles = []
+    agents = [
+        each["options"]["ovs.bridge_mappings"]
+        for each in evidence["services"]
+        if each["options"].get("ovs.bridge_mappings")
+    ]
+    for switch in evidence["switches"]:
+        there = {bridge["name"] for bridge in switch["bridges"]}
+        mappings = {str(switch["external_ids"].get("ovn-bridge-mappings", "")), *agents}
+        pairs = {
+            pair.strip().partition(":")[::2] for text in mappings for pair in text.split(",") if ":" in pair
+        }
+        for network, bridge in sorted(pairs):
+            if bridge not in there:
+                troubles.append(
+                    Trouble(
+                        seen=(f"{network}:{bridge} is mapped", f"bridges: {', '.join(sorted(there))}"),
+                        cause=f"The physical network {network} is mapped to {bridge}, which is not there.",
+                        fix="nova-docker up"
+                        if evidence["ours"]
+                        else f"ovs-vsctl --db=unix:{switch['socket']} add-br {bridge}",
+                        safe=bool(evidence["ours"]),
+                    )
+                )
+    return troubles
+
+
 def stale_ports(evidence: Evidence) -> list[Trouble]:
     """Ports of the switch whose device is gone."""
     troubles = []
@@ -116,7 +192,7 @@ def stale_ports(evidence: Evidence) -> list[Trouble]:
                         cause=f"{len(stale)} ports of bridge {bridge['name']} have no device: {named}.",
                         fix="; ".join(
                             f"ovs-vsctl --db=unix:{switch['socket']} del-port {bridge['name']} {port['name']}"
-                            for port in stale[:5]
+                            for port in stale
                         ),
                         severe=False,
                     )
@@ -128,5 +204,6 @@ CHECKS = (
     Check(id="forwarding", asks="Do servers' packets leave this machine?", judge=forwarding),
     Check(id="bridged-packets", asks="Are bridged packets left alone by iptables?", judge=bridged_packets),
     Check(id="mtu", asks="Do the networks' packets fit the machine's interface?", judge=mtu),
+    Check(id="mapped-bridges", asks="Is there a bridge for each physical network?", judge=mapped_bridges),
     Check(id="stale-ports", asks="Has every port of the switch its device?", judge=stale_ports),
 )

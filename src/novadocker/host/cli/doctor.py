@@ -16,6 +16,7 @@ from novadocker.errors import NovaDockerError
 from novadocker.host import cloud
 from novadocker.host.checks import registry
 from novadocker.host.checks.model import Finding
+from novadocker.host.cli import progress
 from novadocker.host.config import HostConfig
 from novadocker.host.evidence import gather
 from novadocker.host.evidence.model import Evidence
@@ -51,11 +52,7 @@ def doctor(config: HostConfig, as_json: bool, fix: bool, source: Path | None, ve
     evidence = _read(source) if source else _gathered(config)
     findings = registry.examine(evidence)
     if fix and not source:
-        for finding in findings:
-            if finding.safe and finding.status in ("warn", "fail"):
-                command = finding.fix.split("   #")[0]
-                click.echo(f"{finding.id}: {command}", err=True)
-                run.run(["sh", "-c", command], seconds=600)
+        _put_right(findings, config)
         findings = registry.examine(_gathered(config))
     if as_json:
         click.echo(json.dumps([finding.to_dict() for finding in findings], indent=1))
@@ -64,12 +61,38 @@ def doctor(config: HostConfig, as_json: bool, fix: bool, source: Path | None, ve
     sys.exit(1 if any(finding.status in ("warn", "fail") for finding in findings) else 0)
 
 
+def _put_right(findings: list[Finding], config: HostConfig) -> None:
+    """Run the safe fixes, each once; one that fails is told, and the next look shows what is left."""
+    # A fix names this program as its user would, for this cloud.
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
+        "NOVA_DOCKER_NAME": config.name,
+        "NOVA_DOCKER_ROOT": str(config.root),
+        "NOVA_DOCKER_RUN_DIR": str(config.run_dir),
+    }
+    safe = [each for each in findings if each.safe and each.status in ("warn", "fail")]
+    for command in dict.fromkeys(each.fix.split("   #")[0] for each in safe):
+        click.echo(
+            f"{', '.join(each.id for each in safe if each.fix.startswith(command))}: {command}", err=True
+        )
+        try:
+            run.run(["sh", "-c", command], seconds=900, environment=environment)
+        except run.CommandFailed as error:
+            progress.explain(error)
+
+
 def _gathered(config: HostConfig) -> Evidence:
+    known, damaged = None, ""
     try:
         known = cloud.recall(config)
-    except PermissionError:
-        known = None
-    return gather.gather(known, root=config.root, environment=os.environ)
+    except NovaDockerError as error:
+        damaged = f"{error.summary}\n{error.facts}".strip()
+    except (ValueError, LookupError, TypeError) as error:
+        damaged = f"{type(error).__name__}: {error}"
+    except OSError as error:
+        # Not for everybody's eyes: the rest of the machine is.
+        click.echo(f"A cloud of ours, if there is one here, is not looked at: {error}", err=True)
+    return gather.gather(known, root=config.root, environment=os.environ, damaged=damaged)
 
 
 def _read(source: Path) -> Evidence:

@@ -28,7 +28,12 @@ _EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not 
     envvar="NOVA_DOCKER_ROOT",
     help="What lasts. [/var/lib/NAME]",
 )
-@click.option("--run-dir", type=click.Path(path_type=Path), help="What a reboot may lose. [/run/NAME]")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    envvar="NOVA_DOCKER_RUN_DIR",
+    help="What a reboot may lose. [/run/NAME]",
+)
 @click.option(
     "--config",
     "file",

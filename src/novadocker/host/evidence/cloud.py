@@ -137,6 +137,25 @@ def migrations(connection: Connection) -> list[str]:
     return [each.uuid for each in connection.compute.migrations() if each.status not in _OVER and each.uuid]
 
 
+def images(connection: Connection) -> list[dict[str, Any]]:
+    """Images of containers, with what is said of them that decides whether they can run."""
+    return [
+        {
+            "id": each.id,
+            "name": each.name,
+            "status": each.status,
+            "disk_format": each.disk_format,
+            "size": each.size or 0,
+            "command": bool(
+                each.os_command_line or {"os_command_line", "docker_command"} & set(each.properties or {})
+            ),
+            "archive": None,
+        }
+        for each in connection.image.images()
+        if each.container_format == "docker"
+    ]
+
+
 def asked(question: Callable[[Connection], Any], connection: Connection) -> Any:
     """Put a question.
 

@@ -3,6 +3,8 @@
 """What a Docker daemon says of itself and its containers."""
 
 import json
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +48,49 @@ def state(socket: Path) -> dict[str, Any]:
                 "role": labels.get("nova.docker.role", ""),
             }
         )
+    pids = _pids(socket, [each["id"] for each in containers if each["server"]])
     return {
         "socket": str(socket),
         "facts": {name: facts.get(name) for name in _FACTS},
-        "containers": containers,
+        "containers": [{**each, "pid": pids.get(each["id"], 0)} for each in containers],
     }
+
+
+def _pids(socket: Path, containers: list[str]) -> dict[str, int]:
+    """The first process of each container; 0, or nothing, for one that does not run."""
+    if not containers:
+        return {}
+    # One that went meanwhile is told on the other channel.
+    told = _docker(socket, "inspect", "--format", "{{.Id}} {{.State.Pid}}", *containers)
+    return {name: int(pid) for name, pid in (line.split() for line in told.splitlines())}
+
+
+def offloads(engines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Which interfaces of servers leave checksums to a device: the userspace datapath has none.
+
+    :raises NotSeen: where other processes' network namespaces may not be entered.
+    """
+    if os.geteuid() != 0:
+        raise NotSeen("only root looks into containers' network namespaces")
+    found = []
+    for container in [each for engine in engines for each in engine["containers"]]:
+        if container["role"] != "sandbox" or not container["pid"]:
+            continue
+        inside = ["nsenter", f"--net=/proc/{container['pid']}/ns/net", "--"]
+        shown = run.run([*inside, "ip", "-j", "link"], check=False, seconds=10)
+        for link in json.loads(shown.out) if shown.code == 0 else []:
+            if link.get("link_type") != "ether":
+                continue
+            features = run.run([*inside, "ethtool", "-k", link["ifname"]], check=False, seconds=10)
+            found.append(
+                {
+                    "server": container["server"],
+                    "pid": container["pid"],
+                    "device": link["ifname"],
+                    "checksums": "tx-checksumming: on" in features.out,
+                }
+            )
+    return found
 
 
 def _docker(socket: Path, *words: str) -> str:

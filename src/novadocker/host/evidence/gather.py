@@ -17,29 +17,36 @@ from openstack.exceptions import SDKException
 from novadocker.errors import NovaDockerError
 from novadocker.host.bootstrap import session
 from novadocker.host.evidence import cloud as apis
-from novadocker.host.evidence import engine, machine, processes, services, switch
+from novadocker.host.evidence import domains, engine, images, machine, ours, processes, services, switch
 from novadocker.host.evidence.model import Evidence, NotSeen
 from novadocker.host.services.model import Cloud
 
 _APIS = (
-    "computes", "hypervisors", "agents", "servers", "ports", "networks", "providers", "migrations",
+    "computes", "hypervisors", "agents", "servers", "ports", "networks", "providers", "migrations", "images",
 )  # fmt: skip
 
 
-def gather(cloud: Cloud | None, *, root: Path, environment: Mapping[str, str]) -> Evidence:
+def gather(cloud: Cloud | None, *, root: Path, environment: Mapping[str, str], damaged: str = "") -> Evidence:
     """Look at the machine, and at our cloud on it or at the one the environment names.
 
     :param root: where a cloud of ours would lie.
     :param environment: with OS_CLOUD or OS_AUTH_URL in it, a cloud of somebody else's is asked.
+    :param damaged: why a cloud of ours that is there could not be remembered.
     """
-    parts: dict[str, Any] = {"now": datetime.now(UTC).isoformat(), "ours": _ours(cloud)}
+    parts: dict[str, Any] = {
+        "now": datetime.now(UTC).isoformat(),
+        "ours": ours.intended(cloud) if cloud else {},
+        "damaged": damaged,
+    }
     missing: dict[str, str] = {}
     # Somebody's own beside ours is none of our business.
     ovs = cloud.layout.ovs_socket if cloud else switch.USUAL_SOCKET
     docker = cloud.layout.docker_socket if cloud else engine.USUAL_SOCKET
+    libvirt = cloud.layout.libvirt_socket if cloud else domains.USUAL_SOCKET
     first: dict[str, Callable[[], Any]] = {
         "names": machine.names,
         "kernel": machine.kernel,
+        "programs": machine.programs,
         "virtualisation": machine.virtualisation,
         "control_groups": machine.control_groups,
         "room": lambda: machine.room(root),
@@ -47,12 +54,21 @@ def gather(cloud: Cloud | None, *, root: Path, environment: Mapping[str, str]) -
         "forwarding": machine.forwarding,
         "links": machine.links,
         "processes": processes.programs,
-        "holders": lambda: processes.holders(_container_folders(cloud)),
+        "orphans": machine.orphans,
+        "holders": lambda: processes.holders(_container_folders(cloud, root)),
+        "domains": lambda: domains.state(libvirt) if libvirt.exists() else [],
         "switches": lambda: [switch.state(ovs)] if ovs.exists() else [],
         "engines": lambda: [engine.state(docker)] if docker.exists() else [],
     }
+    if cloud is not None:
+        first |= {
+            "upkeep": lambda: ours.upkeep(cloud),
+            "folders": lambda: ours.folders(cloud),
+            "hash_ring": lambda: ours.hash_ring(cloud),
+        }
     _look(first, parts, missing)
     then = {
+        "offloads": lambda: _offloads(parts, missing),
         "services": lambda: services.configured(_part(parts, missing, "processes")),
         "cookies": lambda: _cookies(_part(parts, missing, "switches")),
     }
@@ -61,8 +77,11 @@ def gather(cloud: Cloud | None, *, root: Path, environment: Mapping[str, str]) -
         with _connection(cloud, environment) as connection:
             asked = {name: lambda name=name: apis.asked(getattr(apis, name), connection) for name in _APIS}
             _look(asked, parts, missing)
-    except NotSeen as reason:
+    except Exception as reason:  # noqa: BLE001 - whatever breaks is what there is to tell
         missing.update({name: str(reason) for name in _APIS})
+    if cloud is not None and "images" in parts:
+        store = cloud.layout.data / "glance" / "images"
+        _look({"images": lambda: images.with_archives(parts["images"], store=store)}, parts, missing)
     return Evidence(parts, missing)
 
 
@@ -70,8 +89,8 @@ def _look(questions: Mapping[str, Callable[[], Any]], parts: dict[str, Any], mis
     def ask(name: str) -> tuple[str, Any, str]:
         try:
             return name, questions[name](), ""
-        except (NotSeen, NovaDockerError, OSError) as reason:
-            return name, None, str(reason)
+        except Exception as reason:  # noqa: BLE001 - whatever breaks is what there is to tell
+            return name, None, str(reason) or type(reason).__name__
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         for name, value, reason in pool.map(ask, questions):
@@ -85,23 +104,19 @@ def _part(parts: Mapping[str, Any], missing: Mapping[str, str], name: str) -> An
     return Evidence(parts, missing)[name]
 
 
-def _ours(cloud: Cloud | None) -> dict[str, Any]:
-    """What is meant to be, of a cloud of ours; empty where there is none."""
-    if cloud is None:
-        return {}
-    return {
-        "name": cloud.config.name,
-        "hostname": cloud.hostname,
-        "hosts": [cloud.hostname, cloud.docker_host],
-        "external_cidr": cloud.config.external_cidr,
-        "external_bridge": cloud.config.external_bridge,
-        "uplink_mtu": cloud.machine.uplink_mtu,
-        "machine": cloud.machine.resources,
-    }
+def _container_folders(cloud: Cloud | None, root: Path) -> list[Path]:
+    if cloud is not None:
+        return [cloud.layout.data / "docker", cloud.layout.run / "docker"]
+    # A cloud of ours that is gone may have left something that is held.
+    return [Path("/var/lib/docker"), Path("/run/docker"), root / "data" / "docker"]
 
 
-def _container_folders(cloud: Cloud | None) -> list[Path]:
-    return [Path("/var/lib/docker")] if cloud is None else [cloud.layout.data / "docker"]
+def _offloads(parts: Mapping[str, Any], missing: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Only where a bridge is in userspace does it matter."""
+    switches = _part(parts, missing, "switches")
+    if not any(bridge["datapath"] == "netdev" for each in switches for bridge in each["bridges"]):
+        return []
+    return engine.offloads(_part(parts, missing, "engines"))
 
 
 def _cookies(switches: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

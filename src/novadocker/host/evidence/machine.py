@@ -5,6 +5,7 @@
 import os
 import shutil
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import psutil
 
 from novadocker import run
 from novadocker.host import cgroups, kvm
+from novadocker.host.evidence import images
 from novadocker.host.evidence.model import NotSeen
 
 MIB = 1 << 20
+_REAPED_SECONDS = 10
 _MODULES = ("openvswitch", "vxlan", "geneve", "br_netfilter", "nf_tables", "ip_tables")
 
 
@@ -40,7 +43,17 @@ def kernel() -> dict[str, Any]:
             states[name] = "loaded"
         else:
             states[name] = "built in" if name in built_in else "there" if name in there else "absent"
-    return {"release": release, "first_process": psutil.Process(1).name(), "modules": states}
+    return {
+        "release": release,
+        "architecture": images.architecture(),
+        "first_process": psutil.Process(1).name(),
+        "modules": states,
+    }
+
+
+def programs() -> dict[str, bool]:
+    """Programs that services may look for, and whether they are on the path."""
+    return {"sudo": run.found("sudo")}
 
 
 def _names(index: Path) -> set[str]:
@@ -88,6 +101,16 @@ def room(folder: Path) -> dict[str, Any]:
     }
 
 
+def orphans() -> dict[str, Any]:
+    """Whether process 1 reaps: the dead that have been waiting for it for longer than it takes."""
+    dead = 0
+    for process in psutil.process_iter(["ppid", "status", "create_time"]):
+        seen = process.info
+        if seen["ppid"] == 1 and seen["status"] == psutil.STATUS_ZOMBIE:
+            dead += time.time() - seen["create_time"] > _REAPED_SECONDS
+    return {"dead": dead}
+
+
 def settings() -> dict[str, int | None]:
     """The sysctls that decide whether servers' traffic gets anywhere."""
     return {
@@ -98,14 +121,18 @@ def settings() -> dict[str, int | None]:
 
 
 def forwarding() -> dict[str, list[str]]:
-    """The rules that decide on forwarded packets, by the program that shows them."""
+    """The rules that decide on forwarded packets, by the program that shows them; of `nft` the chains."""
     found = {}
+    if run.found("nft"):
+        done = run.run(["nft", "list", "chains"], check=False, seconds=20)
+        if done.code == 0:
+            found["nft"] = done.out.splitlines()
     for program in ("iptables", "ip6tables"):
         if run.found(program):
             done = run.run([program, "-w", "-S", "FORWARD"], check=False, seconds=20)
             if done.code == 0:
                 found[program] = done.out.splitlines()
-    if not found:
+    if not found.keys() - {"nft"}:
         raise NotSeen("there is no iptables, or it may not be asked (root may)")
     return found
 

@@ -15,9 +15,17 @@ from novadocker.host.evidence.model import NotSeen
 # Programs by which a check knows whom it meets; the word stands in the name or in an argument's last part.
 _PROGRAMS = (
     "neutron-openvswitch-agent", "neutron-ovn-agent", "neutron-ovn-metadata-agent", "nova-compute",
+    "neutron-server", "neutron-api", "neutron-ovn-maintenance-worker", "neutron-periodic-workers",
+    "neutron-rpc-server", "nova-scheduler",
     "ovn-controller", "ovs-vswitchd", "ovsdb-server", "dockerd", "containerd", "libvirtd", "firewalld", "k3s",
     "kubelet", "incusd", "lxd", "podman", "beam.smp", "mariadbd", "mysqld",
 )  # fmt: skip
+# What a WSGI server is told to serve: the program is another's then.
+_APPLICATIONS = {"neutron.wsgi.api": "neutron-api"}
+# What services find their files by, and what Neutron counts its workers by; no other variable is read.
+_VARIABLES = ("OS_NEUTRON_CONFIG_DIR", "OS_NEUTRON_CONFIG_FILES", "ASGI_WORKERS")
+# oslo.service's "nova-scheduler: master process [COMMAND]", Neutron's "neutron-server: api worker (COMMAND)".
+_TITLE = re.compile(r"[a-z-]+: [^\[(]*[\[(](?P<command>/.*)[\])]")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?:/|$)")
 
 
@@ -25,7 +33,7 @@ def programs() -> list[dict[str, Any]]:
     """The processes of those programs, each with its arguments, systemd unit and namespaces."""
     found = []
     for process in psutil.process_iter(["pid", "name", "cmdline", "ppid"]):
-        words = process.info["cmdline"] or []
+        words = _words(process.info["cmdline"] or [])
         name = _program(process.info["name"], words)
         if name:
             found.append(
@@ -36,15 +44,35 @@ def programs() -> list[dict[str, Any]]:
                     "words": words,
                     "unit": unit(process.info["pid"]),
                     "network": _namespace(process.info["pid"], "net"),
+                    "environment": _environment(process),
                 }
             )
-    return found
+    # Workers are what their master is.
+    masters = {(each["pid"], each["program"]) for each in found}
+    return [each for each in found if (each["parent"], each["program"]) not in masters]
+
+
+def _words(shown: list[str]) -> list[str]:
+    """What a process was started with, also where it has given itself a title that quotes it."""
+    # psutil parts a title at its spaces.
+    title = _TITLE.fullmatch(" ".join(shown).strip())
+    return title["command"].split() if title else shown
 
 
 def _program(name: str, words: list[str]) -> str:
     # A script's interpreter stands before it: the program may be the second word.
     heads = [name, *(Path(word).name for word in words[:2])]
-    return next((program for program in _PROGRAMS if program in heads), "")
+    served = (_APPLICATIONS.get(word.split(":")[0], "") for word in words)
+    return next((program for program in _PROGRAMS if program in heads), "") or next(filter(None, served), "")
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        seen = process.environ()
+    except psutil.Error:
+        return {}
+    # PATH says that there was an environment to see.
+    return {name: seen[name] for name in (*_VARIABLES, "PATH") if name in seen}
 
 
 def unit(pid: int) -> str:
@@ -62,7 +90,8 @@ def holders(folders: Iterable[Path]) -> list[dict[str, Any]]:
 
     One entry a namespace: its first process stands for all. A mount that follows another namespace's (a
     `master:` or `shared:` field in proc_pid_mountinfo(5)) goes when that one goes, and holds nothing.
-    `stale` are those that this namespace has no more.
+    `stale` are those that this namespace has no more; `sources` says what is mounted: a device, or `nsfs`
+    for a namespace that is kept by its mount.
 
     :raises NotSeen: where other processes' mounts may not be read.
     """
@@ -81,9 +110,16 @@ def holders(folders: Iterable[Path]) -> list[dict[str, Any]]:
             name = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:  # it ended
             continue
-        held = [line.split()[4] for line in lines if line.split()[4].startswith(roots) and not _follows(line)]
+        held = {
+            line.split()[4]: line.partition(" - ")[2].split()[1]
+            for line in lines
+            if line.split()[4].startswith(roots) and not _follows(line)
+        }
         stale = [place for place in held if place not in here]
-        seen[namespace] = {"pid": pid, "name": name, "unit": unit(pid), "mounts": held, "stale": stale}
+        seen[namespace] = {
+            "pid": pid, "name": name, "unit": unit(pid),
+            "mounts": list(held), "stale": stale, "sources": held,
+        }  # fmt: skip
     return [found for found in seen.values() if found["mounts"]]
 
 

@@ -59,6 +59,55 @@ def test_what_is_safe_is_fixed_and_looked_at_again(machine, monkeypatch):
     assert ran == [["sh", "-c", "nova-docker up"]]
 
 
+def test_a_fix_that_fails_is_told_and_the_next_is_tried(machine, monkeypatch):
+    ran = []
+
+    def fails(words, **more):
+        ran.append((words[2], more["environment"]["NOVA_DOCKER_NAME"]))
+        raise run.CommandFailed("It ended with code 1.", facts="no luck")
+
+    monkeypatch.setattr(run, "run", fails)
+    machine[:] = [
+        seen.evidence(
+            **_closed().parts
+            | {
+                "upkeep": {"alive": True, "reaped": False, "services": {}},
+                "offloads": [{"server": "s", "pid": 9, "device": "eth0", "checksums": True}],
+            }
+        )
+    ]
+    done = _doctor("--fix")
+    assert done.exit_code == 1
+    assert "no luck" in done.stderr
+    assert ran == [
+        ("nova-docker up", "nova-docker"),
+        ("nsenter --net=/proc/9/ns/net -- ethtool -K eth0 tx off", "nova-docker"),
+    ]
+
+
+def test_a_cloud_that_cannot_be_remembered_is_a_finding(monkeypatch):
+    def damaged(config):
+        raise NovaDockerError("state.json is damaged.", facts="no JSON")
+
+    monkeypatch.setattr(cloud, "recall", damaged)
+    monkeypatch.setattr(
+        gather, "gather", lambda known, *, damaged, **_: seen.evidence(ours={}, damaged=damaged)
+    )
+    found = {each["id"]: each for each in json.loads(_doctor("--json").stdout)}
+    assert found["cloud-files"]["evidence"] == ["state.json is damaged.", "no JSON"]
+
+
+def test_a_cloud_that_may_not_be_read_is_left_out(monkeypatch):
+    def closed(config):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cloud, "recall", closed)
+    monkeypatch.setattr(gather, "gather", lambda known, **_: seen.evidence(ours={}))
+    done = _doctor("--json")
+    assert "not looked at" in done.stderr
+    assert json.loads(done.stdout)
+
+
 def test_what_is_not_safe_is_left(machine, monkeypatch):
     monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("nothing may be run"))
     machine[:] = [seen.evidence(servers=[])]
