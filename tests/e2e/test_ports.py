@@ -232,8 +232,11 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
         _act(cloud, pair.one.id, "start_server", "ACTIVE")
         assert one.devices()["eth3"] == own.mac_address
         assert WORDS[CONTAINER] in until(lambda: peer.get("10.77.0.88"), seconds=20, why="a page by the port")
-        late = [d for d in one.metadata()["devices"] if d["mac"] == own.mac_address]
-        assert [device["tags"] for device in late] == [["late"]]
+        until(  # Nova's metadata service keeps what it knows of a server for 15 s
+            lambda: ["late"] in [d["tags"] for d in one.metadata()["devices"] if d["mac"] == own.mac_address],
+            seconds=40,
+            why="the tag of the port",
+        )
 
         _act(cloud, pair.one.id, "pause_server", "PAUSED")
         attach("fixed", "ip", "--fixed-ip-address", "10.20.0.99", pair.one.id, net.private.id)
@@ -263,7 +266,7 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
             seconds=20,
             why="the way to the metadata service by it",
         )
-        until(  # Nova's metadata service keeps what it knows of a server for 15 s
+        until(
             lambda: [device["tags"] for device in one.metadata()["devices"]] == [["back"]],
             seconds=40,
             why="the tags of what is left",

@@ -9,10 +9,16 @@ its interfaces are on no bus: the list says `none` for it (nova/api/metadata/bas
 from typing import Any
 
 from nova import objects
+from oslo_concurrency import lockutils
 
 
 def describe(context: Any, instance: Any) -> None:
     """Write what is tagged of a server into its record: its ports, and its root disk."""
+    with _lock(instance):
+        _describe(context, instance)
+
+
+def _describe(context: Any, instance: Any) -> None:
     ports = objects.VirtualInterfaceList.get_by_instance_uuid(context, instance.uuid)
     disks = objects.BlockDeviceMappingList.get_by_instance_uuid(context, instance.uuid)
     devices = [
@@ -32,12 +38,18 @@ def forget(context: Any, instance: Any, mac: str) -> None:
     """
     if instance.device_metadata is None:
         return
-    now = objects.Instance.get_by_uuid(context, instance.uuid, expected_attrs=["device_metadata"])
-    devices = now.device_metadata.devices if now.device_metadata else []
-    left = [one for one in devices if getattr(one, "mac", None) != mac]
-    if len(left) < len(devices):
-        instance.device_metadata = objects.InstanceDeviceMetadata(devices=left)
-        instance.save()
+    with _lock(instance):
+        now = objects.Instance.get_by_uuid(context, instance.uuid, expected_attrs=["device_metadata"])
+        devices = now.device_metadata.devices if now.device_metadata else []
+        left = [one for one in devices if getattr(one, "mac", None) != mac]
+        if len(left) < len(devices):
+            instance.device_metadata = objects.InstanceDeviceMetadata(devices=left)
+            instance.save()
+
+
+def _lock(instance: Any) -> Any:
+    """Nova locks by port: two of a server's ports may be detached at once, and the record is one."""
+    return lockutils.lock(f"nova-docker-tags-{instance.uuid}")
 
 
 def _tagged(one: Any) -> bool:

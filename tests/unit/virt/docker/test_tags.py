@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tags of ports and of the root disk, written where Nova's metadata looks for them."""
 
+import concurrent.futures
+import contextlib
+import threading
 from typing import Any
 
 import pytest
@@ -72,6 +75,28 @@ def test_a_detached_port_is_forgotten(monkeypatch: pytest.MonkeyPatch, saved: li
     saves = len(saved)
     tags.forget(CONTEXT, second, "fa:16:3e:00:00:99")
     assert len(saved) == saves, "a port without a tag changes nothing"
+
+
+def test_two_requests_at_once_write_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, saved: list[Any]
+) -> None:
+    first = nova_objects.server()
+    second = nova_objects.server(uuid=first.uuid)
+    tagged(monkeypatch, {MAC: "front", OTHER: "back"})
+    for request in (first, second):
+        tags.describe(CONTEXT, request)
+    both_have_read = threading.Barrier(2)
+
+    def read(*_: Any, **__: Any) -> Any:
+        stored = objects.Instance(device_metadata=saved[-1])
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_have_read.wait(timeout=0.2)
+        return stored
+
+    monkeypatch.setattr(objects.Instance, "get_by_uuid", read)
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        list(threads.map(lambda one: tags.forget(CONTEXT, *one), ((first, MAC), (second, OTHER))))
+    assert saved[-1].devices == []
 
 
 def test_a_server_is_described_when_it_has_its_ports(bench: Bench) -> None:
