@@ -31,11 +31,12 @@ def _workload(server: Any) -> str:
     return names.container(uuid=server.uuid, role=names.WORKLOAD)
 
 
-def _snapshot(made: driver.DockerDriver, server: Any, image_id: str) -> list[tuple[str, str | None]]:
+def _snapshot(made: driver.DockerDriver, server: Any, image_id: str) -> list[tuple[str | None, str | None]]:
     told = []
 
-    def update(task_state: str, expected_state: str | None = None) -> None:
+    def update(task_state: str | None, expected_state: str | None = None) -> None:
         told.append((task_state, expected_state))
+        server.task_state = task_state
 
     made.snapshot(nova_objects.CONTEXT, server, image_id, update)
     return told
@@ -122,8 +123,10 @@ def test_a_disk_that_goes_away_while_it_is_read(bench: Bench, made: driver.Docke
         _snapshot(made, server, image_id)
     assert reads
     assert bench.image_service.images[image_id]["status"] == "queued"
+    server.task_state = task_states.IMAGE_SNAPSHOT
     with pytest.raises(exception.InstanceNotRunning):
         _snapshot(made, server, image_id)
+    assert server.task_state is None, "Nova leaves it, and the server would take no request any more"
 
 
 def test_half_an_image_is_none(bench: Bench, made: driver.DockerDriver, server: Any) -> None:

@@ -241,6 +241,8 @@ class LifeCalls(Base):
     ) -> None:
         """Write a server's disk into an image; it goes on, and nothing of it stays here."""
         if not self.instance_exists(instance):
+            # Nova takes the error for a deleted server and leaves the task as it was, for ever.
+            update_task_state(task_state=None)
             raise exception.InstanceNotRunning(instance_id=instance.uuid)
 
         def uploading() -> None:
