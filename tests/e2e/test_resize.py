@@ -90,6 +90,7 @@ def test_a_stopped_server_stays_stopped(cloud, resized, kind):
     assert WORDS[kind] in server.page()
     if kind == CONTAINER:
         assert _read(cloud, server) == "the disk to go back to"
+        assert containers.remains(cloud, server.id)["images"] == [f"nova-docker/kept:{server.id}"]
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -254,6 +254,12 @@ class FakeEngine:
             self._images.pop(identity, None)
         self._tags.pop(reference, None)
 
+    def drop(self, image: str) -> None:
+        self._answer()
+        used = {*self._tags.values(), *(one.image for one in self._containers.values())}
+        if image not in used:
+            self._images.pop(image, None)
+
     def tagged(self, repository: str) -> Sequence[str]:
         return [tag for tag in self._tags if tag.startswith(f"{repository}:")]
 

@@ -51,7 +51,7 @@ class Containers:
         if has_workload and not has_sandbox:
             LOG.warning("Server %s has lost its sandbox; its container is made again", uuid)
             self._engine.commit(workload.name, reference=names.kept_tag(uuid))
-            self._remove(workload.name)
+            self._remove_with_image(workload.name)
             workload, has_workload = replace(workload, image=names.kept_tag(uuid)), False
         if not has_sandbox:
             self._engine.create(sandbox)
@@ -159,17 +159,14 @@ class Containers:
         """
         for role in (names.WORKLOAD, names.RESCUED, names.SANDBOX):
             name = names.container(uuid=uuid, role=role)
-            if self._mine(name) is not None:
-                self._remove(name)
+            self._remove_with_image(name)
         self._engine.untag(names.kept_tag(uuid))
         if not returns:
             self._engine.untag(names.before_tag(uuid))
 
     def remove_workload(self, uuid: str) -> None:
         """Remove the container that runs the server's image; its network stays."""
-        name = names.container(uuid=uuid, role=names.WORKLOAD)
-        if self._mine(name) is not None:
-            self._remove(name)
+        self._remove_with_image(names.container(uuid=uuid, role=names.WORKLOAD))
 
     def remove_orphans(self) -> None:
         """Remove sandboxes without a workload: a build was cut short. Only while none is under way."""
@@ -178,6 +175,13 @@ class Containers:
             if one.labels.get(names.LABEL_UUID) not in here:
                 LOG.info("Removing sandbox %s: its server was never finished", one.name)
                 self._remove(one.id)
+
+    def _remove_with_image(self, name: str) -> None:
+        """Remove a container, and its image where a newer disk of the server has taken its only tag."""
+        found = self._mine(name)
+        if found is not None:
+            self._remove(name)
+            self._engine.drop(found.image)
 
     def _remove(self, name: str) -> None:
         for attempt in range(1, _REMOVE_ATTEMPTS + 1):

@@ -375,6 +375,15 @@ class DockerEngine:
         except NotFound:
             return
 
+    def drop(self, image: str) -> None:
+        """Remove an image by its id if it has lost its last tag and no container needs it; else it stays."""
+        try:
+            with self._translate(f"remove image {image}"):
+                if not self._api().inspect_image(image).get("RepoTags"):
+                    self._api().remove_image(image, noprune=False)
+        except (NotFound, Busy):
+            return
+
     def tagged(self, repository: str) -> Sequence[str]:
         """Return the tags of a repository, whole ones."""
         with self._translate(f"list the images of {repository}"):

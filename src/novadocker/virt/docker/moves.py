@@ -88,6 +88,7 @@ class Moves:
         self._containers.stop(uuid, grace=grace)
         try:
             if stays:
+                self._engine.untag(names.before_tag(uuid))  # of a move that was never ended
                 self._engine.commit(found.name, reference=names.before_tag(uuid))
             else:
                 with self._disks.export(uuid) as disk:

@@ -325,6 +325,24 @@ def test_an_image_has_two_tags_and_is_saved_whole(bench: Bench) -> None:
         b"".join(bench.engine.save("nova-docker/kept:two"))
 
 
+def test_an_image_without_a_tag_goes_with_its_last_container(bench: Bench) -> None:
+    bench.engine.commit(bench.container(), reference="nova-docker/kept:three")
+    older = bench.engine.image("nova-docker/kept:three").id
+    name = bench.container(image="nova-docker/kept:three")
+    bench.engine.drop(older)
+    assert bench.engine.image(older)  # it has a tag
+    bench.put(name, "made", b"since")
+    bench.engine.commit(name, reference="nova-docker/kept:three")
+    bench.engine.drop(older)
+    assert bench.engine.image(older)  # it has a container
+    bench.engine.remove(name)
+    bench.engine.drop(older)
+    assert bench.engine.image(older) is None
+    assert bench.engine.image("nova-docker/kept:three")
+    bench.engine.drop(older)
+    bench.engine.untag("nova-docker/kept:three")
+
+
 def test_a_container_takes_another_name(bench: Bench) -> None:
     name, other = bench.container(), bench.container()
     before = bench.engine.inspect(name)
