@@ -9,11 +9,14 @@ from novadocker.host.services.model import Cloud
 
 # type: (name, port's name, path)
 CATALOGUE = {
+    "identity": ("keystone", "keystone", "/v3"),
     "image": ("glance", "glance", ""),
     "placement": ("placement", "placement", ""),
     "network": ("neutron", "neutron", ""),
     "compute": ("nova", "nova-api", "/v2.1"),
 }
+# `keystone-manage bootstrap` makes three of its own, at the port it had then.
+INTERFACES = {"identity": ("public", "internal", "admin")}
 SERVICE_USERS = ("glance", "placement", "neutron", "nova")
 
 
@@ -59,7 +62,7 @@ def _catalogue(cloud: Cloud, connection: Connection) -> bool:
         if kind not in services:
             services[kind] = connection.identity.create_service(type=kind, name=name)
             changed = True
-        for interface in ("public", "internal"):
+        for interface in INTERFACES.get(kind, ("public", "internal")):
             url, known = cloud.url(port, path), endpoints.get((services[kind].id, interface))
             if known is None:
                 connection.identity.create_endpoint(

@@ -36,6 +36,8 @@ def administrator(cloud: Cloud, *, project: str = "admin") -> Iterator[Connectio
             "project_domain_name": "Default",
         },
         region_name=cloud.config.region,
+        # The catalogue's own entry is behind where the port has moved.
+        identity_endpoint_override=cloud.url("keystone", "/v3"),
         app_name="nova-docker",
         api_timeout=60,
     )
