@@ -29,7 +29,8 @@ reclaim_instance_interval = 3600
 
 _PORTS = """\
 A port that is named here is taken or, if another program holds it, refused. One that is not named is moved
-to the next free one if it is taken at the first `up`, and stays there."""
+to the next free one if another program holds it at an `up`, and stays there; `up` says so, and the catalogue
+and `clouds.yaml` follow."""
 
 _OPTIONS = """\
 `[options."FILE".SECTION]` adds options to a file that is rendered below `etc/` in the cloud's root,

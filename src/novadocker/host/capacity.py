@@ -37,40 +37,68 @@ class Split:
         """As plain values, to be remembered."""
         return asdict(self)
 
+    def offers(self) -> dict[str, int]:
+        """What both may hand out together, by Placement's resource class."""
+        both = (self.libvirt, self.docker)
+        return {
+            "VCPU": sum(each.vcpus - each.reserved_vcpus for each in both),
+            "MEMORY_MB": sum(each.memory_mb - each.reserved_memory_mb for each in both),
+            "DISK_GB": sum(each.disk_gb - each.reserved_disk_gb for each in both),
+        }
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Split":
         """From what `to_dict` gave."""
         return cls(libvirt=Share(**values["libvirt"]), docker=Share(**values["docker"]))
 
 
-def split(machine: Machine) -> Split:
+def split(machine: Machine, *, percent: int = 100, clouds: int = 1) -> Split:
     """Divide the machine: half of what the cloud itself does not need to each hypervisor.
 
     Both report the whole machine as their total, because Placement lets no single server ask for more than
     the total (`max_unit`): a flavor of as many vCPUs as the machine has fits either. What the other one may
     use is reserved.
 
+    :param percent: how much of what is not needed servers may have.
+    :param clouds: how many clouds are on the machine, each with needs of its own.
     :raises NovaDockerError: if the machine is too small to be divided.
     """
     if machine.cpus < 2:
         raise NovaDockerError(
             "Two hypervisors need two processors.", facts=f"This machine has {machine.cpus}."
         )
-    own_memory = min(OWN_MEMORY_MB, machine.memory_mb // 2)
-    memory = machine.memory_mb - own_memory
-    disk = machine.disk_free_gb - OWN_DISK_GB
+    disk = (machine.disk_free_gb - OWN_DISK_GB) * percent // 100
     if disk < 4:
         raise NovaDockerError(
             "There is too little room for the cloud's servers.",
-            facts=f"{machine.disk_free_gb} GiB are free, {OWN_DISK_GB + 4} are needed.",
+            facts=f"{machine.disk_free_gb} GiB are free, {OWN_DISK_GB + -(-400 // percent)} are needed.",
             hint="Free some, or choose another --root.",
         )
-    docker_cpus = (machine.cpus + 1) // 2
+    return _shares(machine, percent=percent, clouds=clouds, disk=disk)
+
+
+def resplit(before: Split, machine: Machine, *, percent: int, clouds: int) -> Split:
+    """Divide anew, but for the disk: dockerd's storage has been made to the size of its share."""
+    anew = _shares(machine, percent=percent, clouds=clouds, disk=0)
+    return Split(
+        libvirt=_with_disk_of(before.libvirt, anew.libvirt), docker=_with_disk_of(before.docker, anew.docker)
+    )
+
+
+def _with_disk_of(before: Share, anew: Share) -> Share:
+    return replace(anew, disk_gb=before.disk_gb, reserved_disk_gb=before.reserved_disk_gb)
+
+
+def _shares(machine: Machine, *, percent: int, clouds: int, disk: int) -> Split:
+    own_memory = min(OWN_MEMORY_MB * clouds, machine.memory_mb // 2)
+    memory = (machine.memory_mb - own_memory) * percent // 100
+    cpus = max(2, machine.cpus * percent // 100)
+    docker_cpus = (cpus + 1) // 2
     docker = _share(machine, cpus=docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2)
     return Split(
         # dockerd's storage is a file system of just its share's size, of which nothing is anybody else's.
         docker=replace(docker, disk_gb=disk // 2, reserved_disk_gb=0),
-        libvirt=_share(machine, cpus=machine.cpus - docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2),
+        libvirt=_share(machine, cpus=cpus - docker_cpus, memory_mb=memory // 2, disk_gb=disk // 2),
     )
 
 

@@ -3,17 +3,29 @@
 """The cloud as it is to be: the configuration, what is remembered, and what the machine has, in one value."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from novadocker import files
 from novadocker.errors import NovaDockerError
-from novadocker.host import capacity, config, kvm, machine, ports, secrets, state
+from novadocker.host import (
+    capacity,
+    cgroups,
+    clouds,
+    config,
+    kvm,
+    links,
+    machine,
+    networks,
+    ports,
+    secrets,
+    state,
+)
 from novadocker.host.services.model import Cloud
 
 # Its catalogue, networks and bridges are made of these.
-FIXED = ("region", "external_cidr", "private_cidr", "integration_bridge", "external_bridge")
+FIXED = networks.FIXED
 
 
 def describe(chosen: config.HostConfig) -> Cloud:
@@ -27,14 +39,24 @@ def describe(chosen: config.HostConfig) -> Cloud:
     state.refuse_foreign(layout)
     files.make_directory(layout.root)
     files.make_directory(layout.data)
-    memory, facts = _decided(chosen, layout)
-    if memory.missing_before is None:
-        memory.missing_before = [name for name in state.TOUCHED if not Path(name).exists()]
-    memory.forwarding_before = (
-        memory.forwarding_before or Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
-    )
-    state.remember(layout, memory)
+    with clouds.alone():
+        memory, facts = _decided(chosen, layout)
+        clouds.enter(chosen)
+        _note_what_is_put_back(memory, clouds.others(chosen.name))
+        state.remember(layout, memory)
     return _cloud(chosen, memory, facts, secrets.load_or_make(layout.secrets_file))
+
+
+def _note_what_is_put_back(memory: state.Memory, others: Sequence[clouds.Other]) -> None:
+    if memory.missing_before is None:
+        missing = {name for name in state.TOUCHED if not Path(name).exists()}
+        # What another cloud brought stays until the last of them goes.
+        missing |= {name for other in others for name in other.memory.missing_before or []}
+        memory.missing_before = [name for name in state.TOUCHED if name in missing]
+    if not memory.forwarding_before:
+        inherited = {other.memory.forwarding_before for other in others} - {""}
+        now = Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
+        memory.forwarding_before = "0" if "0" in inherited else now
 
 
 def foresee(chosen: config.HostConfig) -> Cloud:
@@ -51,16 +73,52 @@ def _decided(chosen: config.HostConfig, layout: state.Layout) -> tuple[state.Mem
     memory = state.recall(layout)
     # A folder that is not there yet will lie in the file system of what is above it.
     there = next(path for path in (layout.root, *layout.root.parents) if path.exists())
-    facts = machine.look(there)
-    memory.hostname = memory.hostname or facts.hostname
-    fixed = {name: str(getattr(chosen, name)) for name in FIXED}
+    facts, others = machine.look(there), clouds.others(chosen.name)
+    memory.hostname = memory.hostname or _hostname(facts.hostname, chosen.name)
+    resolved = networks.resolved(
+        chosen, memory.fixed, present=links.present(), others=[other.memory.fixed for other in others]
+    )
+    fixed = {name: str(getattr(resolved, name)) for name in FIXED}
     _refuse_changes(memory.fixed, fixed)
     memory.fixed = fixed
-    memory.ports = ports.choose(chosen.ports, remembered=memory.ports, wanted=chosen.wanted_ports)
-    memory.capacity = memory.capacity or capacity.split(facts).to_dict()
+    memory.ports = ports.choose(
+        chosen.ports,
+        remembered=memory.ports,
+        wanted=chosen.wanted_ports,
+        ours=ports.listened_on(cgroups.members(cgroups.hierarchies().follow / chosen.name)),
+    )
+    percent, count = chosen.capacity_percent, len(others) + 1
+    if not memory.capacity:
+        memory.capacity = capacity.split(facts, percent=percent, clouds=count).to_dict()
+    elif memory.percent != percent:
+        before = capacity.Split.from_dict(memory.capacity)
+        memory.capacity = capacity.resplit(before, facts, percent=percent, clouds=count).to_dict()
+    memory.percent = percent
     if memory.kvm is None:
         memory.kvm = kvm.usable()
     return memory, facts
+
+
+def _hostname(machines: str, name: str) -> str:
+    """The chassis' name: the machine's own; of a cloud with another name than the usual, with that one."""
+    if name == config.DEFAULT_NAME:
+        return machines
+    first, dot, rest = machines.partition(".")
+    # HOST_NAME_MAX is 64; libvirt's namespace bears it.
+    return f"{first[: 63 - len(name)]}-{name}{dot}{rest}"[:64]
+
+
+def promised_twice(described: Cloud) -> list[str]:
+    """What the clouds that are up promise together beyond what the machine has; empty if nothing."""
+    splits = {described.config.name: described.split}
+    splits |= {other.name: other.split for other in clouds.others(described.config.name)}
+    if len(splits) == 1:
+        return []
+    offers = {name: split.offers() for name, split in splits.items()}
+    return capacity.overbooked(
+        {resource: [each[resource] for each in offers.values()] for resource in described.machine.resources},
+        described.machine.resources,
+    )
 
 
 def _refuse_changes(before: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -90,7 +148,7 @@ def _cloud(
     chosen: config.HostConfig, memory: state.Memory, facts: machine.Machine, known: secrets.Secrets
 ) -> Cloud:
     return Cloud(
-        config=replace(chosen, ports=memory.ports),
+        config=replace(networks.remembered(chosen, memory.fixed), ports=memory.ports),
         layout=state.Layout.of(chosen),
         secrets=known,
         machine=facts,

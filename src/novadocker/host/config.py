@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the user may choose about the cloud; every field has a default that works."""
 
+import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class HostConfig:
 
     :ivar ports: what each server listens on, or, before `up` has decided, what it listens on usually.
     :ivar wanted_ports: those the user named.
+    :ivar wanted: names of the other fields that the user chose; what `up` may choose, it leaves these.
+    :ivar capacity_percent: how much of the machine, beside what the cloud itself needs, servers may have.
     :ivar options: options of upstream programs, by rendered file (as `nova/nova.conf`), section and name.
     """
 
@@ -47,6 +50,8 @@ class HostConfig:
     private_cidr: str = "10.20.0.0/24"
     integration_bridge: str = "ndk-int"
     external_bridge: str = "ndk-ex"
+    capacity_percent: int = 100
+    wanted: frozenset[str] = frozenset()
     ports: dict[str, int] = field(default_factory=lambda: dict(USUAL_PORTS))
     wanted_ports: dict[str, int] = field(default_factory=dict)
     options: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
@@ -60,6 +65,22 @@ class HostConfig:
     def external_prefix(self) -> int:
         """The length of the external network's prefix, in bits."""
         return ipaddress.ip_network(self.external_cidr).prefixlen
+
+
+def usual(name: str, *, root: Path | None = None, run_dir: Path | None = None) -> HostConfig:
+    """The configuration where only the name is chosen: no two names share a folder or a bridge."""
+    short = "ndk"
+    if name != DEFAULT_NAME:
+        # Eleven characters, and four for the end, are all that an interface's name holds.
+        digest = hashlib.sha256(name.encode()).hexdigest()[:4]
+        short = name if len(name) <= 11 and name != "ndk" else f"{name[:6]}-{digest}"
+    return HostConfig(
+        name=name,
+        root=root or Path("/var/lib") / name,
+        run_dir=run_dir or Path("/run") / name,
+        integration_bridge=f"{short}-int",
+        external_bridge=f"{short}-ex",
+    )
 
 
 def check(config: HostConfig) -> None:
@@ -99,6 +120,8 @@ def problems(config: HostConfig) -> list[str]:
         )
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", config.region):
         problems.append(f"region: letters, digits, hyphens and underscores; got {config.region!r}")
+    if not 1 <= config.capacity_percent <= 100:
+        problems.append(f"capacity_percent: from 1 to 100; got {config.capacity_percent}")
     shared: dict[int, str] = {}
     for name, port in {**config.ports, **config.wanted_ports}.items():
         if port in shared:

@@ -32,7 +32,9 @@ class Key:
 KEYS: Mapping[str, Key] = {
     "cloud.region": Key(field="region", kind=str, help="The region's name in the service catalogue."),
     "network.external_cidr": Key(
-        field="external_cidr", kind=str, help="Floating IPs; the host has the first address of it."
+        field="external_cidr",
+        kind=str,
+        help="Floating IPs; the host has the first address of it. Moved on where it is taken.",
     ),
     "network.private_cidr": Key(field="private_cidr", kind=str, help="The demo project's own network."),
     "network.integration_bridge": Key(
@@ -40,6 +42,11 @@ KEYS: Mapping[str, Key] = {
     ),
     "network.external_bridge": Key(
         field="external_bridge", kind=str, help="The bridge between the external network and the host."
+    ),
+    "capacity.percent": Key(
+        field="capacity_percent",
+        kind=int,
+        help="How much of the machine's processors, memory and free disk servers may have, in percent.",
     ),
 }
 
@@ -66,6 +73,7 @@ def read(path: Path, *, onto: HostConfig) -> HostConfig:
     result = replace(
         onto,
         **chosen,
+        wanted=frozenset(chosen),
         wanted_ports=_ports(table.get("ports", {}), wrong),
         options=_options(table.get("options", {}), wrong),
     )
@@ -95,7 +103,7 @@ def _plain(table: Mapping[str, Any], wrong: list[str]) -> dict[str, Any]:
             key = KEYS.get(name)
             if key is None:
                 wrong.append(f"{name}: {_unknown(name, KEYS)}")
-            elif not isinstance(value, key.kind):
+            elif not isinstance(value, key.kind) or (isinstance(value, bool) and key.kind is not bool):
                 wrong.append(f"{name}: {_NAMES[key.kind]}; got {value!r}")
             else:
                 chosen[key.field] = value

@@ -8,6 +8,26 @@ from collections.abc import Iterable
 from pyroute2 import IPRoute
 
 from novadocker.errors import NovaDockerError
+from novadocker.host.networks import Present
+
+
+def present() -> Present:
+    """The interfaces with their kinds, and the routes of the main table but for the default one."""
+    with IPRoute() as netlink:
+        found = netlink.get_links()
+        names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in found}
+        kinds = {}
+        for link in found:
+            information = link.get_attr("IFLA_LINKINFO")
+            kinds[link.get_attr("IFLA_IFNAME")] = (
+                (information.get_attr("IFLA_INFO_KIND") or "") if information else ""
+            )
+        routes = [
+            (f"{route.get_attr('RTA_DST')}/{route['dst_len']}", names.get(route.get_attr("RTA_OIF"), ""))
+            for route in netlink.get_routes(family=socket.AF_INET, table=254)
+            if route.get_attr("RTA_DST")
+        ]
+    return Present(kinds=kinds, routes=routes)
 
 
 def give_address(name: str, *, address: str, prefix: int, mtu: int) -> bool:
@@ -33,6 +53,15 @@ def give_address(name: str, *, address: str, prefix: int, mtu: int) -> bool:
             netlink.addr("add", index=index, address=address, prefixlen=prefix, family=socket.AF_INET)
             changed = True
         return changed
+
+
+def rename(name: str, new: str) -> bool:
+    """Give an interface, which has to be down, another name; say whether there is one of the first name."""
+    with IPRoute() as netlink:
+        found = netlink.link_lookup(ifname=name)
+        if found:
+            netlink.link("set", index=found[0], ifname=new)
+        return bool(found)
 
 
 def remove(names: Iterable[str], *, alias_prefix: str) -> list[str]:

@@ -3,26 +3,41 @@
 """Which TCP port each server listens on."""
 
 import socket
+from collections.abc import Set
+
+import psutil
 
 from novadocker.errors import NovaDockerError
 
 
 def choose(
-    usual: dict[str, int], *, remembered: dict[str, int], wanted: dict[str, int] | None = None
+    usual: dict[str, int],
+    *,
+    remembered: dict[str, int],
+    wanted: dict[str, int] | None = None,
+    ours: Set[int] = frozenset(),
 ) -> dict[str, int]:
     """Take what is wanted, keep what is remembered; else take the usual port, or the next free one.
 
     :param wanted: ports the user named: these and no others.
+    :param ours: ports the cloud's own processes listen on now.
     :raises NovaDockerError: if there is none, or a wanted one is taken.
     """
-    chosen = {name: remembered[name] for name in usual if name in remembered}
+    chosen = {
+        name: remembered[name]
+        for name in usual
+        if name in remembered and (remembered[name] in ours or _free(remembered[name]))
+    }
     for name, port in (wanted or {}).items():
-        if chosen.get(name) != port and not _free(port):
+        if port not in ours and not _free(port):
             raise NovaDockerError(
                 f"Port {port} for {name} is taken by another program.",
                 hint=f"Name another under [ports]; `ss -ltnp 'sport = {port}'` shows whose it is.",
             )
         chosen[name] = port
+    # What is kept was chosen first: a wanted port may have been another server's.
+    named = wanted or {}
+    chosen = {name: port for name, port in chosen.items() if name in named or port not in named.values()}
     for name, port in usual.items():
         if name in chosen:
             continue
@@ -31,6 +46,12 @@ def choose(
         if not chosen[name]:
             raise NovaDockerError(f"There is no free port for {name}.", facts=f"tried {port} to 65535")
     return chosen
+
+
+def listened_on(pids: Set[int]) -> set[int]:
+    """The TCP ports these processes listen on."""
+    listening = (each for each in psutil.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN)
+    return {each.laddr.port for each in listening if each.pid in pids and each.laddr}
 
 
 def _free(port: int) -> bool:

@@ -17,16 +17,15 @@ import psutil
 
 from novadocker import poll, run
 from novadocker.errors import NovaDockerError
-from novadocker.host import cgroups, clients, links, mounts, state, uplink
+from novadocker.host import cgroups, clients, clouds, datapath_tap, links, mounts, networks, state, uplink
 from novadocker.host.config import HostConfig, check
+from novadocker.host.services import ovs
 from novadocker.host.state import Layout
 from novadocker.host.steps import Listener, Step, carry_out
 
 # Told to end rather than killed when their data is kept; first those that would restart or report the
 # others' end.
 _KILLED_FIRST = ("supervisor", "nova-docker", "nova-libvirt")
-# The userspace datapath's own tap; its name is fixed, so it is ours only if no other switch runs.
-_USERSPACE_DATAPATH = "ovs-netdev"
 _CONTAINERD_SOCKETS = Path("/run/containerd/s")
 
 
@@ -43,17 +42,28 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
     except NovaDockerError:
         # What it says would be put back is lost with it; all else is found without.
         memory = state.Memory()
+    # The bridge and the addresses to take away are those it came up with, whatever was configured since.
+    config = networks.remembered(config, memory.fixed, whole=True)
     mounted = cgroups.hierarchies()
+    clouds.refuse_namesake(config, mounted)
+    with clouds.alone():
+        last = not clouds.others(config.name)
+        clouds.leave(config)
+    # What the machine's other clouds need too goes with the last of them.
+    forwarding_before, outside = (memory.forwarding_before, memory.outside()) if last else ("", [])
     ports = _switch_ports(layout)
-    if ports and not _other_switch(mounted.follow / config.name):
-        ports.append(_USERSPACE_DATAPATH)
+    if ports:
+        ports.append(ovs.tap_name(config))
+        # Still under its first name, it is ours only if no other switch runs.
+        if not _other_switch(mounted.follow / config.name):
+            ports.append(datapath_tap.FIXED_NAME)
     containers = _container_ids(layout)
     steps = [
         Step(name="servers and services", act=lambda: _end_processes(config, mounted, gently=keep_data)),
         Step(
             name="firewall and forwarding",
             needs=("servers and services",),
-            act=lambda: uplink.close_way(config, forwarding_before=memory.forwarding_before),
+            act=lambda: uplink.close_way(config, forwarding_before=forwarding_before),
         ),
         Step(
             name="interfaces",
@@ -70,7 +80,7 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
         Step(
             name="files",
             needs=("mounts", "interfaces", "firewall and forwarding", "control groups", "clients' entries"),
-            act=lambda: _remove_files(layout, containers, memory.outside(), keep_data=keep_data),
+            act=lambda: _remove_files(layout, containers, outside, keep_data=keep_data),
         ),
     ]
     return carry_out(steps, listener=listener)

@@ -5,7 +5,7 @@
 import shutil
 from pathlib import Path
 
-from novadocker import run
+from novadocker import poll, run
 from novadocker.host import links
 from novadocker.host.services.model import Cloud
 
@@ -65,6 +65,12 @@ def describe_chassis(cloud: Cloud) -> bool:
             "fail_mode=standalone" if bridge == external else "fail_mode=secure",
         ]
     run.run([*vsctl, "set", "Open_vSwitch", ".", *wanted, *bridges])
+    # A switch that found another's datapath in its way tries again when that has gone, which is soon.
+    poll.until(
+        lambda: None if external in links.present().kinds else "no such interface",
+        why=f"The switch's bridge {external}", seconds=20, pause=0.05,
+        hint=f"See {layout.logs}/vswitchd.log.",
+    )  # fmt: skip
     addressed = links.give_address(
         external, address=config.external_gateway, prefix=config.external_prefix, mtu=cloud.machine.uplink_mtu
     )

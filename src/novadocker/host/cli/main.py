@@ -10,9 +10,9 @@ import click
 
 from novadocker import __version__
 from novadocker.errors import NovaDockerError
-from novadocker.host import config_file
+from novadocker.host import config, config_file
 from novadocker.host.cli import bench, doctor, down, env, image, logs, progress, status, up
-from novadocker.host.config import DEFAULT_NAME, HostConfig
+from novadocker.host.config import DEFAULT_NAME
 
 _EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not understood."
 
@@ -46,9 +46,7 @@ def cli(
     context: click.Context, name: str, root: Path | None, run_dir: Path | None, file: Path | None
 ) -> None:
     """Turn this machine into an OpenStack cloud that runs containers and VMs side by side."""
-    usual = HostConfig(
-        name=name, root=root or Path("/var/lib") / name, run_dir=run_dir or Path("/run") / name
-    )
+    usual = config.usual(name, root=root, run_dir=run_dir)
     file = file or next((place for place in [config_file.place(name)] if place.is_file()), None)
     context.obj = config_file.read(file, onto=usual) if file else usual
 

@@ -4,13 +4,15 @@
 
 import json
 import os
+from collections.abc import Mapping
 
 import click
 
 from novadocker.errors import NovaDockerError
-from novadocker.host import apply, cgroups, cloud, lock, plan
+from novadocker.host import apply, cgroups, cloud, clouds, lock, plan, state
 from novadocker.host.cli import progress
 from novadocker.host.config import HostConfig, check
+from novadocker.host.state import Layout
 
 
 @click.command(
@@ -37,11 +39,18 @@ def up(config: HostConfig, verbose: bool, dry_run: bool, as_json: bool) -> None:
     shown = progress.Progress(verbose=verbose)
     try:
         with lock.held(config.root):
-            cgroups.claim(cgroups.hierarchies(), name=f"{config.name}/up")
+            mounted = cgroups.hierarchies()
+            clouds.refuse_namesake(config, mounted)
+            cgroups.claim(mounted, name=f"{config.name}/up")
+            before = state.recall(Layout.of(config)).ports
             described = cloud.describe(config)
+            for line in _moved({**config.ports, **before}, described.config):
+                click.echo(line, err=True)
             changed = apply.of(described).bring_up(shown)
     finally:
         shown.close()
+    for line in cloud.promised_twice(described):
+        click.echo(f"Promised to servers by more than one cloud: {line}", err=True)
     if changed:
         click.echo(f"The cloud {config.name} is up ({shown.elapsed:.0f} s).", err=True)
     else:
@@ -50,6 +59,15 @@ def up(config: HostConfig, verbose: bool, dry_run: bool, as_json: bool) -> None:
             f"({shown.elapsed:.1f} s).",
             err=True,
         )
+
+
+def _moved(before: Mapping[str, int], now: HostConfig) -> list[str]:
+    """Name the servers that go elsewhere than before, or than usually, since another program was quicker."""
+    return [
+        f"{name} moves from port {port} to {now.ports[name]}: another program has it."
+        for name, port in before.items()
+        if now.ports.get(name, port) != port and name not in now.wanted_ports
+    ]
 
 
 def _show(changes: list[plan.Change], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open vSwitch: the chassis' database and its switch, a private pair."""
 
+from novadocker.host.config import HostConfig
 from novadocker.host.services.model import Cloud, Command, Folder, Service, Socket
 
 # Debian keeps the switch out of the path; /usr/sbin/ovs-vswitchd is an alternative that may be DPDK's.
@@ -36,8 +37,25 @@ def vswitchd(cloud: Cloud) -> Service:
             "-vconsole:warn", "-vsyslog:off",
         ),
         environment=environment(cloud),
+        prepare=_own_tap(cloud) if cloud.datapath == "netdev" else (),
         ready=Command(("ovs-appctl", f"--target={run / 'vswitchd.ctl'}", "version")),
     )  # fmt: skip
+
+
+def tap_name(config: HostConfig) -> str:
+    """What the tap of the cloud's userspace datapath is called; see `datapath_tap`."""
+    return f"{config.integration_bridge[:12]}-dp"
+
+
+def _own_tap(cloud: Cloud) -> tuple[str, ...]:
+    """Take away the tap of a switch that was killed, and name the new one's when it is there."""
+    tap = tap_name(cloud.config)
+    waiter = f"{cloud.bin('python')} -m novadocker.host.datapath_tap"
+    # The shell's pid becomes the switch's. In parentheses: it is no child of the switch, which reaps none.
+    return (
+        f"ip link delete {tap} 2>/dev/null || true",
+        f"({waiter} {tap} $$ &)",
+    )
 
 
 def environment(cloud: Cloud) -> dict[str, str]:
