@@ -9,14 +9,14 @@ and a run on a healthy cloud changes nothing.
 import os
 import pwd
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from novadocker import files
 from novadocker.errors import NovaDockerError
 from novadocker.host import access, clients, plan, state, uplink
 from novadocker.host.bootstrap import agents, computes, content, databases, identity, schemas, storage, switch
-from novadocker.host.services import registry
+from novadocker.host.services import backends, registry
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service
 from novadocker.host.steps import Listener, Step, carry_out
 from novadocker.host.supervise import choice
@@ -69,11 +69,11 @@ class Applier:
         return steps
 
     def _first_time_steps(self) -> list[Step]:
-        cloud = self._cloud
+        cloud, backend = self._cloud, backends.of(self._cloud)
         return [
             Step(name="mariadb-files", act=lambda: databases.make_files(cloud)),
             Step(name="ovs-files", act=lambda: switch.make_switch_database(cloud)),
-            Step(name="ovn-files", act=lambda: switch.make_ovn_databases(cloud)),
+            *_OWN_STEPS[cloud.config.network_backend](cloud),
             Step(name="docker-storage", act=lambda: storage.mount(cloud)),
             Step(name="namespaces", act=lambda: storage.share_namespaces(cloud)),
             Step(name="chassis", act=lambda: switch.describe_chassis(cloud), needs=("vswitchd",)),
@@ -91,12 +91,12 @@ class Applier:
             Step(
                 name="content",
                 act=lambda: content.fill(cloud),
-                needs=("nova-api", "neutron", "identity", "ovn-northd", "uplink"),
+                needs=("nova-api", "neutron", "identity", "uplink", *backend.networks_need),
             ),
             Step(
                 name="agents",
                 act=lambda: agents.wait_until_alive(cloud),
-                needs=("neutron", "neutron-agent", "ovn-controller", "ovn-northd"),
+                needs=("neutron", *backend.agents_need),
             ),
             Step(name="clients", act=self._introduce_clients, needs=("identity",)),
         ]
@@ -161,6 +161,13 @@ class Applier:
         files.make_directory(mark.parent)
         files.write(mark, time.strftime("%Y-%m-%dT%H:%M:%SZ\n", time.gmtime()))
         return True
+
+
+# First-time steps that only one network backend has.
+_OWN_STEPS: Mapping[str, Callable[[Cloud], list[Step]]] = {
+    "ovn": lambda cloud: [Step(name="ovn-files", act=lambda: switch.make_ovn_databases(cloud))],
+    "ovs": lambda cloud: [],
+}
 
 
 def of(cloud: Cloud) -> Applier:

@@ -11,6 +11,7 @@ from pathlib import Path
 from novadocker.errors import NovaDockerError
 
 DEFAULT_NAME = "nova-docker"
+BACKENDS = ("ovn", "ovs")
 
 # The ports people know these programs by; `up` moves one that another program holds, and remembers where to.
 USUAL_PORTS = {
@@ -25,6 +26,7 @@ USUAL_PORTS = {
     "rabbitmq": 25671,
     "rabbitmq-dist": 25672,
     "epmd": 24369,
+    "openflow": 6633,
 }
 
 
@@ -48,8 +50,10 @@ class HostConfig:
     user: str = "nova-docker"
     external_cidr: str = "172.24.4.0/24"
     private_cidr: str = "10.20.0.0/24"
+    network_backend: str = "ovn"
     integration_bridge: str = "ndk-int"
     external_bridge: str = "ndk-ex"
+    tunnel_bridge: str = "ndk-tun"
     capacity_percent: int = 100
     wanted: frozenset[str] = frozenset()
     ports: dict[str, int] = field(default_factory=lambda: dict(USUAL_PORTS))
@@ -80,6 +84,7 @@ def usual(name: str, *, root: Path | None = None, run_dir: Path | None = None) -
         run_dir=run_dir or Path("/run") / name,
         integration_bridge=f"{short}-int",
         external_bridge=f"{short}-ex",
+        tunnel_bridge=f"{short}-tun",
     )
 
 
@@ -140,13 +145,15 @@ def problems(config: HostConfig) -> list[str]:
                 problems.append(f"{label}: at least 32 addresses, /27; got {cidr}")
     if len(networks) == 2 and networks[0].overlaps(networks[1]):
         problems.append(f"private_cidr: apart from external_cidr; got {networks[1]} and {networks[0]}")
-    for label, bridge in (
-        ("integration_bridge", config.integration_bridge),
-        ("external_bridge", config.external_bridge),
-    ):
+    if config.network_backend not in BACKENDS:
+        problems.append(f"network_backend: {' or '.join(BACKENDS)}; got {config.network_backend!r}")
+    bridges: dict[str, str] = {}
+    for label in ("integration_bridge", "external_bridge", "tunnel_bridge"):
+        bridge = getattr(config, label)
         # The kernel's IFNAMSIZ is 16, with the zero at the end.
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,15}", bridge):
             problems.append(f"{label}: an interface's name, at most 15 characters; got {bridge!r}")
-    if config.external_bridge == config.integration_bridge:
-        problems.append(f"external_bridge: another than integration_bridge; got {config.external_bridge}")
+        if bridge in bridges:
+            problems.append(f"{label}: another than {bridges[bridge]}; got {bridge}")
+        bridges.setdefault(bridge, label)
     return problems

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from novadocker.errors import NovaDockerError
+from novadocker.host import one_agent
 from novadocker.host.config import USUAL_PORTS, HostConfig, problems
 
 FOLDER = Path("/etc/nova-docker")
@@ -31,6 +32,11 @@ class Key:
 
 KEYS: Mapping[str, Key] = {
     "cloud.region": Key(field="region", kind=str, help="The region's name in the service catalogue."),
+    "network.backend": Key(
+        field="network_backend",
+        kind=str,
+        help="Who makes ports work: `ovn`, or `ovs`, Neutron's Open vSwitch, L3, DHCP and metadata agents.",
+    ),
     "network.external_cidr": Key(
         field="external_cidr",
         kind=str,
@@ -42,6 +48,9 @@ KEYS: Mapping[str, Key] = {
     ),
     "network.external_bridge": Key(
         field="external_bridge", kind=str, help="The bridge between the external network and the host."
+    ),
+    "network.tunnel_bridge": Key(
+        field="tunnel_bridge", kind=str, help="The bridge of tunnels to other hosts, with `ovs`."
     ),
     "capacity.percent": Key(
         field="capacity_percent",
@@ -77,6 +86,7 @@ def read(path: Path, *, onto: HostConfig) -> HostConfig:
         wanted_ports=_ports(table.get("ports", {}), wrong),
         options=_options(table.get("options", {}), wrong),
     )
+    wrong += [f"{path}: {one_agent.WHY}" for path in one_agent.asked_by_options(result.options)]
     keys = {key.field: name for name, key in KEYS.items()}
     for problem in problems(result):
         field, _, words = problem.partition(":")
@@ -101,7 +111,9 @@ def _plain(table: Mapping[str, Any], wrong: list[str]) -> dict[str, Any]:
         for entry, value in entries.items():
             name = f"{section}.{entry}"
             key = KEYS.get(name)
-            if key is None:
+            if key is None and one_agent.asked_by_key(name):
+                wrong.append(f"{name}: {one_agent.WHY}")
+            elif key is None:
                 wrong.append(f"{name}: {_unknown(name, KEYS)}")
             elif not isinstance(value, key.kind) or (isinstance(value, bool) and key.kind is not bool):
                 wrong.append(f"{name}: {_NAMES[key.kind]}; got {value!r}")

@@ -10,8 +10,16 @@ from novadocker.errors import NovaDockerError
 from novadocker.host.config import HostConfig
 
 # What holds from the first `up` on.
-FIXED = ("region", "external_cidr", "private_cidr", "integration_bridge", "external_bridge")
-_BRIDGES = ("integration_bridge", "external_bridge")
+FIXED = (
+    "region",
+    "network_backend",
+    "external_cidr",
+    "private_cidr",
+    "integration_bridge",
+    "external_bridge",
+    "tunnel_bridge",
+)
+_BRIDGES = ("integration_bridge", "external_bridge", "tunnel_bridge")
 # A bridge of a switch, of the kernel's or the userspace datapath: one that was killed leaves it.
 _OURS_PERHAPS = ("openvswitch", "tun")
 _TRIES = 64

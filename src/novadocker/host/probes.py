@@ -6,8 +6,10 @@ import http.client
 import socket
 from urllib.parse import urlsplit
 
+import amqp
+
 from novadocker import run
-from novadocker.host.services.model import Command, Http, Probe, Running, Socket, Tcp
+from novadocker.host.services.model import Command, Consumed, Http, Probe, Running, Socket, Tcp
 
 _PATIENCE = 5.0
 
@@ -28,6 +30,8 @@ def missing(probe: Probe) -> str | None:
                 return str(error)
             good = done.code == 0 and says in ("", done.out.strip())
             return None if good else f"`{' '.join(words)}` says: {(done.err or done.out).strip()[-300:]}"
+        case Consumed():
+            return _consumed(probe)
         case Running():
             return None
 
@@ -43,6 +47,23 @@ def _http(url: str) -> str | None:
     finally:
         connection.close()
     return None if status < 500 else f"{url} answers with status {status}"
+
+
+def _consumed(probe: Consumed) -> str | None:
+    try:
+        with amqp.Connection(
+            host=f"127.0.0.1:{probe.port}",
+            userid=probe.user,
+            password=probe.password,
+            connect_timeout=_PATIENCE,
+            read_timeout=_PATIENCE,
+        ) as broker:
+            consumers = broker.channel().queue_declare(probe.queue, passive=True).consumer_count
+    except amqp.NotFound:
+        consumers = 0
+    except (OSError, amqp.AMQPError) as error:
+        return f"the broker: {error}"
+    return None if consumers else f"nobody takes messages from the queue {probe.queue}"
 
 
 def _connect(family: int, address: str | tuple[str, int]) -> str | None:

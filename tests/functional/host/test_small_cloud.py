@@ -84,10 +84,15 @@ def _words(process: psutil.Process) -> str:
         return ""
 
 
+def _declare(monkeypatch, northd) -> None:
+    declared = (mariadb.mariadb, ovn.northbound, ovn.southbound, northd)
+    monkeypatch.setattr(registry, "ALL", {"ovn": declared})
+
+
 @pytest.fixture
 def small(folder, monkeypatch) -> Iterator[Small]:
     grounds.require("tini", "mariadbd", "ovsdb-tool", "ovn-northd", "iptables", "setpriv")
-    monkeypatch.setattr(registry, "ALL", (mariadb.mariadb, ovn.northbound, ovn.southbound, _northd))
+    _declare(monkeypatch, _northd)
     with grounds.network_namespace():
         made = Small(folder)
         try:
@@ -148,7 +153,7 @@ def test_other_settings_restart_whom_they_concern(small, monkeypatch):
         declared = _northd(cloud)
         return replace(declared, command=(*declared.command, "-vconsole:info"), stop_seconds=5)
 
-    monkeypatch.setattr(registry, "ALL", (mariadb.mariadb, ovn.northbound, ovn.southbound, verbose))
+    _declare(monkeypatch, verbose)
     assert set(small.up()) == {"files", "supervisor", "ovn-northd"}
     after = small.pids()
     assert {name for name in SERVICES if after[name] != before[name]} == {"ovn-northd"}

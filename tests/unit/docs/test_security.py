@@ -8,7 +8,9 @@ from tests.fakes import clouds
 from tools.reference.pages import ROOT
 
 from novadocker import extra_specs
+from novadocker.host.config import BACKENDS, HostConfig
 from novadocker.host.services import registry
+from novadocker.host.services.model import Service
 from novadocker.virt.docker import pause, spec
 
 SECURITY = (ROOT / "docs/explanation/security.md").read_text()
@@ -27,7 +29,9 @@ def test_every_service_is_told_with_its_user() -> None:
         for user, services in _rows(SECURITY, "## Who runs as what")
         for name in re.findall(r"`([^`]+)`", services)
     }
-    services = registry.services(clouds.cloud())
+    services: dict[str, Service] = {}
+    for backend in BACKENDS:
+        services |= registry.services(clouds.cloud(config=HostConfig(network_backend=backend)))
     assert told == {name: service.user or "root" for name, service in services.items()}
 
 

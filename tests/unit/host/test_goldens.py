@@ -9,28 +9,34 @@ from tests import goldens
 from tests.fakes import clouds
 
 from novadocker.host import render
+from novadocker.host.config import HostConfig
 from novadocker.host.services import registry
 from novadocker.host.services.model import ConfigFile
 
-CLOUD = clouds.cloud()
-SERVICES = registry.services(CLOUD)
 
-
-def _files() -> dict[str, ConfigFile]:
+def _files(backend: str) -> dict[str, ConfigFile]:
+    cloud = clouds.cloud(config=HostConfig(network_backend=backend))
+    services = registry.services(cloud)
     group = "/sys/fs/cgroup/nova-docker"
-    declared = [render.supervisor_file(CLOUD, SERVICES)]
-    for service in SERVICES.values():
-        declared += [render.start_script(CLOUD, service, group=f"{group}/{service.name}"), *service.files]
-    return {_name(file.path): file for file in declared}
+    declared = [render.supervisor_file(cloud, services)]
+    for service in services.values():
+        declared += [render.start_script(cloud, service, group=f"{group}/{service.name}"), *service.files]
+    return {_name(file.path.relative_to(cloud.layout.root)): file for file in declared}
 
 
-def _name(path: Path) -> str:
-    below = path.relative_to(CLOUD.layout.root)
+def _name(below: Path) -> str:
     # Hidden files would be overlooked in a review.
     return str(below.relative_to("etc") if below.parts[0] == "etc" else below).replace("/.", "/dot-")
 
 
-FILES = _files()
+USUAL = _files("ovn")
+# Of the other backend, what differs.
+OTHER = {
+    f"with-ovs/{name}": file
+    for name, file in _files("ovs").items()
+    if name not in USUAL or file.content != USUAL[name].content
+}
+FILES = USUAL | OTHER
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Open vSwitch's and OVN's databases, and this machine's entry as the one chassis."""
+"""Open vSwitch's and OVN's databases, the bridges, and this machine's entry as the one chassis."""
 
 import shutil
 from pathlib import Path
@@ -43,27 +43,28 @@ def describe_chassis(cloud: Cloud) -> bool:
     """
     config, layout = cloud.config, cloud.layout
     internal, external = config.integration_bridge, config.external_bridge
-    names = {
-        "system-id": cloud.hostname,
-        "hostname": cloud.hostname,
-        "ovn-remote": f"unix:{layout.ovn_sb_socket}",
-        "ovn-encap-type": "geneve",
-        "ovn-encap-ip": "127.0.0.1",
-        "ovn-bridge": internal,
-        "ovn-bridge-datapath-type": cloud.datapath,
-        "ovn-bridge-mappings": f"public:{external}",
-        "ovn-cms-options": "enable-chassis-as-gw",
-    }
+    names = {"system-id": cloud.hostname, "hostname": cloud.hostname}
+    # A bridge whose flows an agent writes must not turn into a mere switch when the agent is away.
+    external_mode = "secure"
+    if config.network_backend == "ovn":
+        external_mode = "standalone"
+        names |= {
+            "ovn-remote": f"unix:{layout.ovn_sb_socket}",
+            "ovn-encap-type": "geneve",
+            "ovn-encap-ip": "127.0.0.1",
+            "ovn-bridge": internal,
+            "ovn-bridge-datapath-type": cloud.datapath,
+            "ovn-bridge-mappings": f"public:{external}",
+            "ovn-cms-options": "enable-chassis-as-gw",
+        }
     vsctl = ["ovs-vsctl", f"--db=unix:{layout.ovs_socket}", "--timeout=20"]
     before = run.run([*vsctl, "get", "Open_vSwitch", ".", "external_ids"]).out
     wanted = [f'external_ids:{name}="{value}"' for name, value in names.items()]
     bridges: list[str] = []
     for bridge in (internal, external):
         bridges += ["--", "--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge]
-        bridges += [
-            f"datapath_type={cloud.datapath}",
-            "fail_mode=standalone" if bridge == external else "fail_mode=secure",
-        ]
+        mode = external_mode if bridge == external else "secure"
+        bridges += [f"datapath_type={cloud.datapath}", f"fail_mode={mode}"]
     run.run([*vsctl, "set", "Open_vSwitch", ".", *wanted, *bridges])
     # A switch that found another's datapath in its way tries again when that has gone, which is soon.
     poll.until(

@@ -9,7 +9,7 @@ from pathlib import Path
 from novadocker.host.capacity import Split
 from novadocker.host.config import HostConfig
 from novadocker.host.machine import Machine
-from novadocker.host.secrets import Secrets
+from novadocker.host.secrets import Secret, Secrets
 from novadocker.host.state import Layout
 
 
@@ -98,11 +98,21 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Consumed:
+    """Ready when somebody takes messages from the queue of the broker on this port."""
+
+    queue: str
+    port: int
+    user: str
+    password: Secret = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Running:
     """Ready when the process runs; its own readiness shows in an API, which `apply` asks later."""
 
 
-Probe = Http | Socket | Tcp | Command | Running
+Probe = Http | Socket | Tcp | Command | Consumed | Running
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,30 +1,21 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Neutron with ML2/OVN: API, the two workers it needs beside a WSGI server, and the machine's one agent."""
+"""Neutron's server side: the API, and the workers it needs beside a WSGI server, by backend."""
 
-from novadocker.host.services import shared
+from dataclasses import replace
+
+from novadocker.host.services import backends, ml2_ovs, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
-from novadocker.host.services.model import Cloud, Command, ConfigFile, Folder, Running, Service
-
-PRIVSEP_SECTIONS = (
-    "privsep",
-    "privsep_dhcp_release",
-    "privsep_ovs_vsctl",
-    "privsep_namespace",
-    "privsep_conntrack",
-    "privsep_link",
-)
-# Headers Geneve adds to a tenant's frame over IPv4, as ML2/OVN counts them.
-GENEVE_HEADER = 38
+from novadocker.host.services.model import Cloud, ConfigFile, Consumed, Folder, Running, Service
 
 
 def _settings(cloud: Cloud) -> Sections:
+    own = backends.of(cloud).settings(cloud)
     return {
         "DEFAULT": {
             **shared.default_section(),
             "transport_url": shared.transport_url(cloud),
             "core_plugin": "ml2",
-            "service_plugins": "ovn-router,qos,port_forwarding,segments,trunk",
             "auth_strategy": "keystone",
             "api_paste_config": str(cloud.venv / "etc" / "neutron" / "api-paste.ini"),
             "state_path": str(cloud.layout.data / "neutron"),
@@ -35,7 +26,7 @@ def _settings(cloud: Cloud) -> Sections:
             "send_events_interval": 1,
             "dns_domain": "novadocker.internal.",
             "host": cloud.hostname,
-            "rpc_workers": 0,
+            **own.get("DEFAULT", {}),
         },
         "database": shared.database_section(cloud, "neutron"),
         **shared.token_sections(cloud, "neutron"),
@@ -53,24 +44,13 @@ def _settings(cloud: Cloud) -> Sections:
             "quota_router": 50,
         },
         "ml2": {
-            "mechanism_drivers": "ovn",
-            "type_drivers": "geneve,flat",
-            "tenant_network_types": "geneve",
+            **own["ml2"],
             "extension_drivers": "port_security,qos,dns_domain_ports",
             "overlay_ip_version": 4,
         },
-        "ml2_type_geneve": {"vni_ranges": "1:65535", "max_header_size": GENEVE_HEADER},
         "ml2_type_flat": {"flat_networks": "public"},
         "securitygroup": {"enable_security_group": True},
-        "ovn": {
-            "ovn_nb_connection": f"unix:{cloud.layout.ovn_nb_socket}",
-            "ovn_sb_connection": f"unix:{cloud.layout.ovn_sb_socket}",
-            "ovn_metadata_enabled": True,
-            "enable_distributed_floating_ip": False,
-            "ovsdb_probe_interval": 60000,
-            "neutron_sync_mode": "log",
-        },
-        "ovs": {"ovsdb_connection": f"unix:{cloud.layout.ovs_socket}"},
+        **{name: options for name, options in own.items() if name not in ("DEFAULT", "ml2")},
     }
 
 
@@ -98,9 +78,7 @@ def neutron_api(cloud: Cloud) -> Service:
             # Neutron keeps its start time in the temporary folder, by its parent's pid.
             "TMPDIR": str(cloud.layout.run / "neutron"),
         },
-        # After the agent: of one that registers while it starts, the API misses the bridge's name, and binds
-        # ports to `br-int` (neutron/common/ovn/utils.py, get_ovn_bridge_from_chassis_private).
-        needs=("neutron-schema", "identity", "ovn-nb", "ovn-sb", "rabbitmq", "neutron-agent"),
+        needs=("neutron-schema", "identity", "rabbitmq", *backends.of(cloud).api_needs),
         files=_server_files(cloud),
         folders=_folders(cloud),
     )
@@ -129,76 +107,17 @@ def periodic(cloud: Cloud) -> Service:
     return _worker(cloud, name="neutron-periodic", program="neutron-periodic-workers")
 
 
-def agent(cloud: Cloud) -> Service:
-    """The OVN agent with its metadata extension: 169.254.169.254 for containers and VMs alike.
-
-    Its namespaces are made in a folder of the cloud's, which it sees as /run/netns: they are ours to
-    remove, and nobody else's `ip netns` lists them.
-    """
-    etc = cloud.layout.etc / "neutron-agent"
-    helper = f"{cloud.bin('privsep-helper')} --config-file {etc / 'agent.conf'}"
-    namespaces = cloud.layout.run / "netns"
-    return Service(
-        name="neutron-agent",
-        needs=("ovn-controller", "namespaces"),
-        command=(cloud.bin("neutron-ovn-agent"), "--config-file", str(etc / "agent.conf")),
-        environment={"PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
-        # `namespaces` is a shared mount of the host's: what the agent mounts there is seen there too and
-        # outlives the agent, while its own view of /run stays its own.
-        mounts="unchanged",
-        prepare=(
-            "mkdir -p /run/netns",
-            'mount --make-slave "$(findmnt -n -o TARGET -T /run/netns | tail -n 1)"',
-            f"mount --rbind {namespaces} /run/netns",
+def rpc_server(cloud: Cloud) -> Service:
+    """Answers the questions of ML2/OVS's agents, and takes their reports."""
+    service = _worker(cloud, name=ml2_ovs.RPC, program="neutron-rpc-server")
+    return replace(
+        service,
+        # Beside the API, not after it: the agents wait for this one.
+        needs=("neutron-schema", "identity", "rabbitmq"),
+        # An agent that asks before it listens waits a minute in vain (`rpc_response_timeout`): no queue is
+        # there to keep the question. The routers' queue is the last it takes from.
+        ready=Consumed(
+            "q-l3-plugin", cloud.config.ports["rabbitmq"], rabbitmq.CLIENT, cloud.secrets["rabbitmq"]
         ),
-        outlives=("haproxy",),
-        files=(
-            ConfigFile(
-                path=etc / "agent.conf",
-                content=ini(
-                    {
-                        "DEFAULT": {
-                            **shared.default_section(),
-                            "state_path": str(cloud.layout.data / "neutron-agent"),
-                            "host": cloud.hostname,
-                            "nova_metadata_host": "127.0.0.1",
-                            "nova_metadata_port": cloud.config.ports["nova-metadata"],
-                            "metadata_proxy_shared_secret": cloud.secrets["metadata-proxy"],
-                            "metadata_proxy_socket": str(
-                                cloud.layout.run / "neutron-agent" / "metadata.sock"
-                            ),
-                            "metadata_workers": 0,
-                            "metadata_proxy_user": "root",
-                            "metadata_proxy_group": "root",
-                        },
-                        "agent": {"extensions": "metadata", "root_helper": "env", "root_helper_daemon": ""},
-                        "ovn": {
-                            "ovn_nb_connection": f"unix:{cloud.layout.ovn_nb_socket}",
-                            "ovn_sb_connection": f"unix:{cloud.layout.ovn_sb_socket}",
-                            "ovsdb_probe_interval": 60000,
-                        },
-                        "ovs": {"ovsdb_connection": f"unix:{cloud.layout.ovs_socket}"},
-                        "oslo_concurrency": {"lock_path": str(cloud.layout.run / "neutron-agent")},
-                        **{section: {"helper_command": helper} for section in PRIVSEP_SECTIONS},
-                    }
-                ),
-            ),
-        ),
-        folders=(
-            Folder(path=cloud.layout.data / "neutron-agent"),
-            Folder(path=cloud.layout.run / "neutron-agent"),
-        ),
-        # Registered: it has told the southbound database which bridge ports are plugged into.
-        ready=Command(
-            (
-                "ovn-sbctl",
-                "--timeout=5",
-                f"--db=unix:{cloud.layout.ovn_sb_socket}",
-                "get",
-                "Chassis_Private",
-                cloud.hostname,
-                'external_ids:"neutron:ovn-bridge"',
-            ),
-            says=cloud.config.integration_bridge,
-        ),
+        within=90,
     )

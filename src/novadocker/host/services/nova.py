@@ -5,7 +5,7 @@
 from dataclasses import replace
 
 from novadocker.host.capacity import Share
-from novadocker.host.services import shared
+from novadocker.host.services import backends, shared
 from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service, Tcp
 
@@ -206,7 +206,12 @@ def _compute(
         **{section: options for section, options in overlay.items() if section != "DEFAULT"},
         "oslo_concurrency": {"lock_path": str(layout.run / name)},
         # os-vif waits for the switch at every change; a dead one must not hold a delete for two minutes.
-        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.ovs_socket}", "ovs_vsctl_timeout": 10},
+        "os_vif_ovs": {
+            "ovsdb_connection": f"unix:{layout.ovs_socket}",
+            "ovs_vsctl_timeout": 10,
+            # Until the agent has seen it, a port is on no network, instead of on all.
+            "isolate_vif": cloud.config.network_backend == "ovs",
+        },
         **{
             section: {"helper_command": helper}
             for section in ("vif_plug_ovs_privileged", "nova_sys_admin", "privsep_osbrick")
@@ -238,7 +243,7 @@ def compute_libvirt(cloud: Cloud) -> Service:
         name="nova-libvirt",
         host=cloud.hostname,
         share=cloud.split.libvirt,
-        needs=("libvirtd", "ovn-controller"),
+        needs=("libvirtd", backends.of(cloud).switching),
         overlay={
             "DEFAULT": {"compute_driver": "libvirt.LibvirtDriver"},
             "libvirt": {
@@ -258,14 +263,14 @@ def compute_docker(cloud: Cloud) -> Service:
         name="nova-docker",
         host=cloud.docker_host,
         share=cloud.split.docker,
-        needs=("dockerd", "ovn-controller"),
+        needs=("dockerd", backends.of(cloud).switching),
         overlay={
             "DEFAULT": {"compute_driver": "novadocker.virt.docker.DockerDriver"},
             "serial_console": {"enabled": True, "proxyclient_address": "127.0.0.1"},
             "docker": {
                 "host": f"unix://{cloud.layout.docker_socket}",
                 "binding_host": cloud.hostname,
-                "network_backend": "ovn",
+                "network_backend": cloud.config.network_backend,
                 "port_ready_timeout": 15,
                 "console_port": cloud.config.ports["docker-consoles"],
                 "cgroup_parent": f"/{cloud.config.name}/servers",

@@ -5,6 +5,8 @@
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service, Tcp
 
 USER = "rabbitmq"
+# As which every service speaks to it.
+CLIENT = "nova-docker"
 
 
 def rabbitmq(cloud: Cloud) -> Service:
@@ -13,7 +15,7 @@ def rabbitmq(cloud: Cloud) -> Service:
     etc, data = layout.etc / "rabbitmq", layout.data / "rabbitmq"
     settings = (
         f"listeners.tcp.1 = 127.0.0.1:{ports['rabbitmq']}\n"
-        "default_user = nova-docker\n"
+        f"default_user = {CLIENT}\n"
         f"default_pass = {cloud.secrets['rabbitmq']}\n"
         "default_permissions.configure = .*\ndefault_permissions.read = .*\ndefault_permissions.write = .*\n"
         "log.console = true\nlog.console.level = warning\nlog.file = false\n"

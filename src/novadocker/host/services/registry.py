@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All services of the cloud, by name, in the order in which they appear to people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from novadocker.errors import NovaDockerError
@@ -13,6 +13,8 @@ from novadocker.host.services import (
     keystone,
     libvirt,
     mariadb,
+    ml2_ovn,
+    ml2_ovs,
     neutron,
     nova,
     ovn,
@@ -22,34 +24,56 @@ from novadocker.host.services import (
 )
 from novadocker.host.services.model import Cloud, ConfigFile, Service
 
-ALL: tuple[Callable[[Cloud], Service], ...] = (
-    mariadb.mariadb,
-    rabbitmq.rabbitmq,
-    ovs.ovsdb,
-    ovs.vswitchd,
-    ovn.northbound,
-    ovn.southbound,
-    ovn.northd,
-    ovn.controller,
-    docker.containerd,
-    docker.docker,
-    libvirt.virtlogd,
-    libvirt.libvirtd,
-    keystone.keystone,
-    glance.glance,
-    placement.placement,
-    neutron.neutron_api,
-    neutron.maintenance,
-    neutron.periodic,
-    neutron.agent,
-    nova.nova_api,
-    nova.nova_metadata,
-    nova.conductor,
-    nova.scheduler,
-    nova.serialproxy,
-    nova.compute_libvirt,
-    nova.compute_docker,
-)
+Declaration = Callable[[Cloud], Service]
+
+
+def _around(
+    *, switching: tuple[Declaration, ...], networking: tuple[Declaration, ...]
+) -> tuple[Declaration, ...]:
+    """What every cloud has, with a network backend's own between it."""
+    return (
+        mariadb.mariadb,
+        rabbitmq.rabbitmq,
+        ovs.ovsdb,
+        ovs.vswitchd,
+        *switching,
+        docker.containerd,
+        docker.docker,
+        libvirt.virtlogd,
+        libvirt.libvirtd,
+        keystone.keystone,
+        glance.glance,
+        placement.placement,
+        neutron.neutron_api,
+        neutron.periodic,
+        *networking,
+        nova.nova_api,
+        nova.nova_metadata,
+        nova.conductor,
+        nova.scheduler,
+        nova.serialproxy,
+        nova.compute_libvirt,
+        nova.compute_docker,
+    )
+
+
+# By network backend.
+ALL: Mapping[str, tuple[Declaration, ...]] = {
+    "ovn": _around(
+        switching=(ovn.northbound, ovn.southbound, ovn.northd, ovn.controller),
+        networking=(neutron.maintenance, ml2_ovn.agent),
+    ),
+    "ovs": _around(
+        switching=(),
+        networking=(
+            neutron.rpc_server,
+            ml2_ovs.switching,
+            ml2_ovs.routing,
+            ml2_ovs.dhcp,
+            ml2_ovs.metadata,
+        ),
+    ),
+}
 
 
 def services(cloud: Cloud) -> dict[str, Service]:
@@ -57,7 +81,7 @@ def services(cloud: Cloud) -> dict[str, Service]:
 
     :raises NovaDockerError: if options are for a file that no service has.
     """
-    declared = [declare(cloud) for declare in ALL]
+    declared = [declare(cloud) for declare in ALL[cloud.config.network_backend]]
     ours = {_name(cloud, file) for service in declared for file in service.files} - {None}
     unknown = sorted(set(cloud.config.options) - ours)
     if unknown:

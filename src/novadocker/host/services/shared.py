@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sections that several OpenStack services have in common."""
 
+from novadocker.host.services import rabbitmq
 from novadocker.host.services.ini import Sections, Value
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Http, Service
 
@@ -22,7 +23,9 @@ def default_section() -> dict[str, Value]:
 
 def transport_url(cloud: Cloud) -> str:
     """RabbitMQ as oslo.messaging names it."""
-    return f"rabbit://nova-docker:{cloud.secrets['rabbitmq']}@127.0.0.1:{cloud.config.ports['rabbitmq']}/"
+    return (
+        f"rabbit://{rabbitmq.CLIENT}:{cloud.secrets['rabbitmq']}@127.0.0.1:{cloud.config.ports['rabbitmq']}/"
+    )
 
 
 def auth_section(cloud: Cloud, user: str) -> dict[str, str]:
