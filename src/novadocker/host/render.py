@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 from novadocker.host.services.model import Cloud, ConfigFile, Service
 
+# Of each service: what it is writing to, and as many full ones as are kept.
+LOG_MB, LOGS_KEPT = 10, 2
+
 _BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Threads share one heap of the C library instead of having one each, and what is free at its end goes back
@@ -97,8 +100,8 @@ def supervisor_file(cloud: Cloud, services: Mapping[str, Service]) -> ConfigFile
             "killasgroup = true",
             "redirect_stderr = true",
             f"stdout_logfile = {layout.logs / service.name}.log",
-            "stdout_logfile_maxbytes = 20MB",
-            "stdout_logfile_backups = 2",
+            f"stdout_logfile_maxbytes = {LOG_MB}MB",
+            f"stdout_logfile_backups = {LOGS_KEPT}",
         ]
     return ConfigFile(path=layout.etc / "supervisord.conf", content="\n".join(parts) + "\n")
 

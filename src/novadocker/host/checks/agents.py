@@ -3,6 +3,7 @@
 """Network agents and the ports bound to them."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from novadocker.host.checks.model import Check, Trouble
@@ -73,19 +74,29 @@ def flows_of_two(evidence: Evidence) -> list[Trouble]:
     agents = [each for each in evidence["services"] if each["program"] == _OVS_AGENT]
     if not agents:
         return []
+    # OVN's flows bear a cookie each; its bridge is nobody else's.
+    theirs = {bridge for agent in agents for bridge in _bridges(agent["options"])}
     for bridge, counts in sorted(evidence["cookies"].items()):
+        if bridge not in theirs:
+            continue
         writers = {cookie: count for cookie, count in counts.items() if int(cookie, 16)}
         if len(writers) > 1:
             troubles.append(
                 Trouble(
                     seen=tuple(
-                        f"cookie {cookie}: {count} flows" for cookie, count in sorted(writers.items())
+                        f"cookie {cookie}: {count} flows" for cookie, count in sorted(writers.items())[:6]
                     ),
                     cause=f"The flows of bridge {bridge} were written by {len(writers)} agents.",
                     fix="Leave one agent on the bridge, and restart it: it removes the flows of others.",
                 )
             )
     return troubles
+
+
+def _bridges(options: Mapping[str, str]) -> set[str]:
+    """The bridges an Open vSwitch agent writes to."""
+    mapped = {pair.rpartition(":")[2].strip() for pair in options.get("ovs.bridge_mappings", "").split(",")}
+    return {options.get("ovs.integration_bridge", "br-int"), "br-tun", *mapped} - {""}
 
 
 def hosts_without_agent(evidence: Evidence) -> list[Trouble]:

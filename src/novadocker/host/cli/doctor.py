@@ -11,15 +11,17 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from novadocker import files, run
+from novadocker import run
 from novadocker.errors import NovaDockerError
 from novadocker.host import cloud
+from novadocker.host.bundle import archive
 from novadocker.host.checks import registry
 from novadocker.host.checks.model import Finding
 from novadocker.host.cli import progress
 from novadocker.host.config import HostConfig
 from novadocker.host.evidence import gather
 from novadocker.host.evidence.model import Evidence
+from novadocker.host.services.model import Cloud
 
 _MARKS = {
     "ok": "[green]✓[/green]",
@@ -37,7 +39,7 @@ _MARKS = {
     "--from",
     "source",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Judge evidence that was gathered elsewhere.",
+    help="Judge a bundle that was packed elsewhere.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the checks that found nothing, too.")
 @click.pass_obj
@@ -49,11 +51,11 @@ def doctor(config: HostConfig, as_json: bool, fix: bool, source: Path | None, ve
 
     The exit code is 0 if nothing is wrong, 1 if something is.
     """
-    evidence = _read(source) if source else _gathered(config)
+    evidence = _read(source) if source else looked_at(config)[1]
     findings = registry.examine(evidence)
     if fix and not source:
         _put_right(findings, config)
-        findings = registry.examine(_gathered(config))
+        findings = registry.examine(looked_at(config)[1])
     if as_json:
         click.echo(json.dumps([finding.to_dict() for finding in findings], indent=1))
     else:
@@ -81,7 +83,8 @@ def _put_right(findings: list[Finding], config: HostConfig) -> None:
             progress.explain(error)
 
 
-def _gathered(config: HostConfig) -> Evidence:
+def looked_at(config: HostConfig) -> tuple[Cloud | None, Evidence]:
+    """The cloud of ours, if it can be remembered, and what is seen of it or of what is here instead."""
     known, damaged = None, ""
     try:
         known = cloud.recall(config)
@@ -92,12 +95,12 @@ def _gathered(config: HostConfig) -> Evidence:
     except OSError as error:
         # Not for everybody's eyes: the rest of the machine is.
         click.echo(f"A cloud of ours, if there is one here, is not looked at: {error}", err=True)
-    return gather.gather(known, root=config.root, environment=os.environ, damaged=damaged)
+    return known, gather.gather(known, root=config.root, environment=os.environ, damaged=damaged)
 
 
 def _read(source: Path) -> Evidence:
     try:
-        return Evidence.from_dict(files.read_table(source))
+        return archive.evidence(source)
     except ValueError as error:
         raise NovaDockerError(f"{source} holds no evidence.", facts=str(error)) from error
 

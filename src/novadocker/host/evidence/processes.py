@@ -24,8 +24,9 @@ _PROGRAMS = (
 _APPLICATIONS = {"neutron.wsgi.api": "neutron-api"}
 # What services find their files by, and what Neutron counts its workers by; no other variable is read.
 _VARIABLES = ("OS_NEUTRON_CONFIG_DIR", "OS_NEUTRON_CONFIG_FILES", "ASGI_WORKERS")
-# oslo.service's "nova-scheduler: master process [COMMAND]", Neutron's "neutron-server: api worker (COMMAND)".
-_TITLE = re.compile(r"[a-z-]+: [^\[(]*[\[(](?P<command>/.*)[\])]")
+# oslo.service's "nova-scheduler: master process [COMMAND]", Neutron's "neutron-server: api worker (COMMAND)"
+# and "neutron-openvswitch-agent (COMMAND)".
+_TITLE = re.compile(r"[a-z-]+:? [^\[(]*[\[(](?P<command>/.*)[\])]")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?:/|$)")
 
 
