@@ -8,7 +8,12 @@ from pathlib import Path
 
 from novadocker.host.supervise.supervisord import Supervisord
 
-PROGRAMS = {"runs": "exec sleep 4711", "fails": "echo 2026 ERROR no luck; exit 1"}
+PROGRAMS = {
+    "runs": "exec sleep 4711",
+    "fails": "echo 2026 ERROR no luck; exit 1",
+    "floods": "exec awk 'BEGIN { for (n = 1; ; n++) "
+    'printf "2026-11-22 16:00:00.0 1 INFO entry %d %0200d\\n", n, n }\'',
+}
 
 
 class Place:

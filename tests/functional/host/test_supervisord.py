@@ -4,13 +4,25 @@
 
 import os
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
+from tests.fakes import clouds
 from tests.functional.host import grounds, supervisors
 
 from novadocker import poll
 from novadocker.errors import NovaDockerError
+from novadocker.host import journal, render
+from novadocker.host.services.model import Running, Service
+
+# Only its name and how it stops are in the supervisor's settings.
+SERVICE = Service(name="floods", command=("true",), ready=Running())
+
+
+def _beginning(log: Path) -> bytes:
+    with log.open("rb") as stream:
+        return stream.read(100)
 
 
 @pytest.fixture
@@ -104,6 +116,30 @@ def test_a_socket_left_by_a_killed_one_is_in_nobodys_way(place):
     assert place.socket.exists()
     place.supervisor.start(group=place.group)
     assert place.supervisor.alive()
+
+
+def test_a_service_that_writes_without_end_fills_no_disk(place):
+    """With the settings that `up` writes; it is rotated, and read as one log."""
+    settings = render.supervisor_file(clouds.cloud(), {"floods": SERVICE}).content
+    limits = dict(line.split(" = ") for line in settings.splitlines() if line.startswith("stdout_logfile_"))
+    place.declare(["floods"], **limits)
+    place.supervisor.start(group=place.group)
+    place.supervisor.begin("floods")
+    most = (render.LOGS_KEPT + 1) * render.LOG_MB * 1_000_000 * 1.1
+    oldest = place.folder / f"floods.log.{render.LOGS_KEPT}"
+    sizes = []
+
+    def rotated() -> str | None:
+        sizes.append(sum(path.stat().st_size for path in place.folder.glob("floods.log*")))
+        return None if oldest.exists() and b"entry 1 " not in _beginning(oldest) else "not yet"
+
+    poll.until(rotated, why="The first part was dropped", seconds=90, pause=0.05)
+    place.supervisor.stop("floods")
+    assert max(sizes) < most
+    parts = journal.parts(place.folder / "floods.log")
+    assert len(parts) == render.LOGS_KEPT + 1
+    first = next(journal.entries(parts[0].open(), service="floods"))
+    assert "entry 1 " not in first.text, "the beginning is gone"
 
 
 def test_settings_it_cannot_read_are_told_with_its_words(place, monkeypatch):
