@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,24 @@ def run(
         said = last_words(log) if log is not None else (finished.err.strip() or finished.out.strip())
         raise CommandFailed(f"`{shown}` ended with code {finished.code}.", facts=said[-2000:], hint=hint)
     return finished
+
+
+def lines(command: Sequence[str | Path]) -> Iterator[bytes]:
+    """The lines a program writes, as it writes them; without a reader any more it is ended.
+
+    :raises CommandFailed: if it cannot start.
+    """
+    words = [str(word) for word in command]
+    try:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    except OSError as error:
+        raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
+    assert process.stdout is not None
+    with process:
+        try:
+            yield from process.stdout
+        finally:
+            process.terminate()
 
 
 def last_words(log: Path, *, lines: int = 5) -> str:
