@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from novadocker.errors import NovaDockerError
+from novadocker.host.services.model import ConfigFile
 from novadocker.host.supervise.door import Process
 
 # What a program does when begun: the states it goes through, the last of which stays.
@@ -75,6 +76,12 @@ class FakeSupervisor:
         self.calls.append(f"stop {name}")
         if self._ahead[name][0] not in ("EXITED", "FATAL"):
             self._ahead[name] = ["STOPPED"]
+
+    def refuse_foreign(self, settings: Iterable[ConfigFile]) -> None:
+        self.refused_over = list(settings)
+
+    def keep(self) -> bool:
+        return False
 
     def end(self) -> None:
         self._answer()

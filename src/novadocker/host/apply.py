@@ -66,6 +66,9 @@ class Applier:
                     kind="service",
                 )
             )
+        steps.append(
+            Step(name="next boot", act=self._supervision.supervisor.keep, needs=tuple(self._services))
+        )
         return steps
 
     def _first_time_steps(self) -> list[Step]:
@@ -108,7 +111,6 @@ class Applier:
             cloud.layout.etc / "start",
             cloud.layout.run,
             cloud.layout.started,
-            cloud.layout.starts,
         ):
             files.make_directory(folder)
         # Not for everybody's eyes: nova-serialproxy, for one, logs the tokens that open consoles.
@@ -132,7 +134,7 @@ class Applier:
                 changed = files.write(path, item.content, mode=item.mode, uid=uid, gid=gid) or changed
         for script in self._supervision.scripts.values():
             changed = files.write(script.path, script.content, mode=script.mode) or changed
-        for group in self._supervision.groups.values():
+        for group in () if self._supervision.makes_groups else self._supervision.groups.values():
             group.mkdir(parents=True, exist_ok=True)
         return changed
 

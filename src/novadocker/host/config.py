@@ -36,6 +36,7 @@ class HostConfig:
 
     `root` holds all that lasts, `run_dir` all that a reboot may lose.
 
+    :ivar file: where what the user chose was read.
     :ivar ports: what each server listens on, or, before `up` has decided, what it listens on usually.
     :ivar wanted_ports: those the user named.
     :ivar wanted: names of the other fields that the user chose; what `up` may choose, it leaves these.
@@ -44,6 +45,7 @@ class HostConfig:
     """
 
     name: str = DEFAULT_NAME
+    file: Path | None = None
     root: Path = Path("/var/lib/nova-docker")
     run_dir: Path = Path("/run/nova-docker")
     region: str = "RegionOne"

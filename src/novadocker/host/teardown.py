@@ -22,6 +22,7 @@ from novadocker.host.config import HostConfig, check
 from novadocker.host.services import ovs
 from novadocker.host.state import Layout
 from novadocker.host.steps import Listener, Step, carry_out
+from novadocker.host.supervise import systemd, units
 
 # Told to end rather than killed when their data is kept; first those that would restart or report the
 # others' end.
@@ -55,9 +56,10 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
     if ports:
         ports.append(ovs.tap_name(config))
         # Still under its first name, it is ours only if no other switch runs.
-        if not _other_switch(mounted.follow / config.name):
+        if not _other_switch([mounted.follow / name for name in _groups(config)]):
             ports.append(datapath_tap.FIXED_NAME)
     containers = _container_ids(layout)
+    present = systemd.of_cloud(config.name)
     steps = [
         Step(name="servers and services", act=lambda: _end_processes(config, mounted, gently=keep_data)),
         Step(
@@ -75,7 +77,7 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
         Step(
             name="control groups",
             needs=("servers and services",),
-            act=lambda: cgroups.remove(mounted, name=config.name),
+            act=lambda: _remove_groups(config, mounted, of_systemd=present),
         ),
         Step(
             name="files",
@@ -87,7 +89,7 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
 
 
 def _end_processes(config: HostConfig, mounted: cgroups.Hierarchies, *, gently: bool) -> bool:
-    ended = 0
+    ended = int(systemd.remove(config.name))
     for name in _KILLED_FIRST:
         ended += cgroups.kill(mounted, name=f"{config.name}/{name}")
     if gently:
@@ -104,7 +106,18 @@ def _end_processes(config: HostConfig, mounted: cgroups.Hierarchies, *, gently: 
                 lambda: "some" if _members_everywhere(mounted, config.name) else None,
                 why="The end of servers and services", seconds=12,
             )  # fmt: skip
-    return bool(ended + cgroups.kill(mounted, name=config.name))
+    return bool(ended + sum(cgroups.kill(mounted, name=name) for name in _groups(config)))
+
+
+def _groups(config: HostConfig) -> tuple[str, ...]:
+    """Where our processes are: in the cloud's group, and below systemd in its units'."""
+    return config.name, units.group(units.slice_(config.name))
+
+
+def _remove_groups(config: HostConfig, mounted: cgroups.Hierarchies, *, of_systemd: list[str]) -> bool:
+    if of_systemd and systemd.booted():
+        systemd.forget(config.name, of_systemd)
+    return any([cgroups.remove(mounted, name=name) for name in _groups(config)]) or bool(of_systemd)
 
 
 def _members_everywhere(mounted: cgroups.Hierarchies, name: str) -> set[int]:
@@ -126,8 +139,8 @@ def _switch_ports(layout: Layout) -> list[str]:
     return [row["name"] for row in rows if row["type"] in ("", "system", "internal", "tap")]
 
 
-def _other_switch(group: Path) -> bool:
-    ours = cgroups.members(group)
+def _other_switch(groups: list[Path]) -> bool:
+    ours = {pid for group in groups for pid in cgroups.members(group)}
     return any(
         process.pid not in ours
         for process in psutil.process_iter(["name"])

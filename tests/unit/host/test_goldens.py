@@ -12,6 +12,7 @@ from novadocker.host import render
 from novadocker.host.config import HostConfig
 from novadocker.host.services import registry
 from novadocker.host.services.model import ConfigFile
+from novadocker.host.supervise import units
 
 
 def _files(backend: str) -> dict[str, ConfigFile]:
@@ -21,7 +22,8 @@ def _files(backend: str) -> dict[str, ConfigFile]:
     declared = [render.supervisor_file(cloud, services)]
     for service in services.values():
         declared += [render.start_script(cloud, service, group=f"{group}/{service.name}"), *service.files]
-    return {_name(file.path.relative_to(cloud.layout.root)): file for file in declared}
+    below_systemd = {f"systemd/{file.path.name}": file for file in units.files(cloud, services)}
+    return {_name(file.path.relative_to(cloud.layout.root)): file for file in declared} | below_systemd
 
 
 def _name(below: Path) -> str:

@@ -4,6 +4,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def cli(
     """Turn this machine into an OpenStack cloud that runs containers and VMs side by side."""
     usual = config.usual(name, root=root, run_dir=run_dir)
     file = file or next((place for place in [config_file.place(name)] if place.is_file()), None)
-    context.obj = config_file.read(file, onto=usual) if file else usual
+    context.obj = config_file.read(file, onto=replace(usual, file=file)) if file else usual
 
 
 cli.add_command(up.up)

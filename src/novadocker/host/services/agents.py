@@ -63,13 +63,7 @@ def agent(
             "host": cloud.hostname,
             **settings.get("DEFAULT", {}),
         },
-        "agent": {
-            **settings.get("agent", {}),
-            "root_helper": "env",
-            "root_helper_daemon": "",
-            # A killed metadata proxy or DHCP server is back by then.
-            "check_child_processes_interval": 5,
-        },
+        "agent": {**settings.get("agent", {}), "root_helper": "env", "root_helper_daemon": ""},
         "oslo_concurrency": {"lock_path": str(run)},
         **{section: {"helper_command": helper} for section in _PRIVSEP_SECTIONS},
     }

@@ -31,6 +31,8 @@ def containerd(cloud: Cloud) -> Service:
         ),
         folders=(Folder(path=run, mode=0o711), Folder(path=layout.data / "docker", mode=0o711)),
         ready=Socket(run / "containerd.sock"),
+        notifies="main",
+        oom_score=-999,
         outlives=("containerd-shim-runc-v2", "containerd-shim"),
     )
 
@@ -86,5 +88,7 @@ def docker(cloud: Cloud) -> Service:
         ready=Command(
             ("docker", "-H", f"unix://{layout.docker_socket}", "version", "-f", "{{.Server.Version}}")
         ),
+        notifies="main",
+        oom_score=-500,
         stop_seconds=15,
     )

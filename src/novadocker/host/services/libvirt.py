@@ -95,6 +95,7 @@ def libvirtd(cloud: Cloud) -> Service:
         ),
         folders=_folders(cloud),
         ready=Socket(layout.libvirt_socket),
+        notifies="main",
         outlives=("qemu-system-x86_64",),
     )
 

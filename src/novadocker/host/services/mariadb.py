@@ -53,5 +53,7 @@ def mariadb(cloud: Cloud) -> Service:
         ),
         folders=(Folder(path=layout.run / "mariadb", mode=0o755),),
         ready=Socket(layout.mysql_socket),
+        notifies="main",
+        oom_score=-500,
         stop_seconds=20,
     )  # fmt: skip

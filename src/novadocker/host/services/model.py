@@ -128,6 +128,8 @@ class Service:
     :ivar own_hostname: with `mounts`: give it a UTS namespace too.
     :ivar own_network: give it a network namespace without an interface: it has no business with the host's.
     :ivar outlives: names of its descendants that hold servers and so survive its end.
+    :ivar notifies: "main" or "all": by sd_notify(3) it, or one of its processes, says that it is ready.
+    :ivar oom_score: below 0 it ends after others when memory is short; its children inherit it.
     :ivar within: seconds it may take to become ready.
     :ivar stop_seconds: how long it may take to end before it is killed.
     """
@@ -145,6 +147,8 @@ class Service:
     own_hostname: bool = False
     own_network: bool = False
     outlives: tuple[str, ...] = ()
+    notifies: str = ""
+    oom_score: int = 0
     within: float = 60
     stop_seconds: int = 10
     stop_signal: str = "TERM"

@@ -23,6 +23,7 @@ def ovsdb(cloud: Cloud) -> Service:
         environment=environment(cloud),
         folders=(Folder(path=cloud.layout.data / "ovs"), Folder(path=run, mode=0o755)),
         ready=Socket(cloud.layout.ovs_socket),
+        oom_score=-500,
     )  # fmt: skip
 
 
@@ -39,6 +40,8 @@ def vswitchd(cloud: Cloud) -> Service:
         environment=environment(cloud),
         prepare=_own_tap(cloud) if cloud.datapath == "netdev" else (),
         ready=Command(("ovs-appctl", f"--target={run / 'vswitchd.ctl'}", "version")),
+        # Every server's network hangs on it.
+        oom_score=-500,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who keeps services running, as those see it who have them run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +43,9 @@ class Supervisor(Protocol):
     def start(self, *, group: Path) -> None:
         """Start it and wait until it answers."""
 
+    def refuse_foreign(self, settings: Iterable[ConfigFile]) -> None:
+        """Refuse to write settings over somebody else's."""
+
     def processes(self) -> dict[str, Process]:
         """All services it knows."""
 
@@ -58,6 +61,9 @@ class Supervisor(Protocol):
     def end(self) -> None:
         """Stop every service, then the supervisor."""
 
+    def keep(self) -> bool:
+        """Have the cloud brought back at the next boot, where this can; say whether that was new."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Supervision:
@@ -65,10 +71,12 @@ class Supervision:
 
     :ivar settings: what the supervisor reads.
     :ivar scripts: what starts each service.
-    :ivar groups: the control group of each service, and of the supervisor's own process.
+    :ivar groups: the control group of each service, and of the supervisor's own process where it is ours.
+    :ivar makes_groups: whether the supervisor makes the groups; elsewhere they are made before it starts.
     """
 
     supervisor: Supervisor
     settings: tuple[ConfigFile, ...]
     scripts: Mapping[str, ConfigFile]
     groups: Mapping[str, Path]
+    makes_groups: bool = False

@@ -10,13 +10,14 @@ import http.client
 import os
 import socket
 import xmlrpc.client
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from novadocker import poll, run
 from novadocker.errors import NovaDockerError
-from novadocker.host.services.model import Cloud
+from novadocker.host.services.model import Cloud, ConfigFile
 from novadocker.host.supervise.door import Process
 
 # supervisor.xmlrpc.Faults
@@ -146,6 +147,13 @@ class Supervisord:
             seconds=_END_SECONDS,
             hint=f"See {self._log.with_name('supervisor.log')}.",
         )
+
+    def refuse_foreign(self, settings: Iterable[ConfigFile]) -> None:
+        """Its settings lie in the cloud's own folder."""
+
+    def keep(self) -> bool:
+        """Who is PID 1 here starts nothing of ours at a boot."""
+        return False
 
     def _call(
         self,

@@ -11,11 +11,7 @@ from novadocker import files, poll, run
 from novadocker.errors import NovaDockerError
 from novadocker.host import probes, processes, render
 from novadocker.host.services.model import Cloud, Probe, Service
-from novadocker.host.supervise import restarts
 from novadocker.host.supervise.door import Supervision
-
-# How often a service that is waited for may end before it is said not to stay up.
-_TRIES = 6
 
 
 class EndLeftovers(Protocol):
@@ -54,6 +50,7 @@ class Upkeep:
 
     def start_supervisor(self) -> bool:
         """Make the supervisor run with the settings for all services; say whether anything changed."""
+        self._supervisor.refuse_foreign(self._supervision.settings)
         written = False
         for file in self._supervision.settings:
             written = files.write(file.path, file.content, mode=file.mode) or written
@@ -100,7 +97,6 @@ class Upkeep:
             )
         self._end_leftovers(self._group(service), outlives=service.outlives)
         files.write(note, fingerprint)
-        restarts.forget(self._cloud.layout, service.name)
         self._supervisor.begin(service.name)
         self._await(service)
         return True
@@ -117,8 +113,7 @@ class Upkeep:
 
         def missing() -> str | None:
             process = self._supervisor.processes()[service.name]
-            tried = restarts.deaths(self._cloud.layout, service.name)
-            if process.state == "FATAL" or (tried >= _TRIES and not process.running):
+            if process.state == "FATAL":
                 raise NovaDockerError(
                     f"{service.name} does not stay up.",
                     facts=run.last_words(log) or process.said,
