@@ -12,7 +12,7 @@ import click
 from novadocker import __version__
 from novadocker.errors import NovaDockerError
 from novadocker.host import config, config_file
-from novadocker.host.cli import bench, bundle, doctor, down, env, image, logs, progress, status, up
+from novadocker.host.cli import bench, bundle, doctor, down, env, image, logs, progress, status, up, why
 from novadocker.host.config import DEFAULT_NAME
 
 _EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not understood."
@@ -56,6 +56,7 @@ cli.add_command(up.up)
 cli.add_command(status.status)
 cli.add_command(doctor.doctor)
 cli.add_command(bundle.bundle)
+cli.add_command(why.why)
 cli.add_command(env.env)
 cli.add_command(logs.logs)
 cli.add_command(image.image)
