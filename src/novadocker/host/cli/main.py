@@ -12,7 +12,20 @@ import click
 from novadocker import __version__
 from novadocker.errors import NovaDockerError
 from novadocker.host import config, config_file
-from novadocker.host.cli import bench, bundle, doctor, down, env, image, logs, progress, status, up, why
+from novadocker.host.cli import (
+    bench,
+    bundle,
+    doctor,
+    down,
+    env,
+    image,
+    logs,
+    progress,
+    render,
+    status,
+    up,
+    why,
+)
 from novadocker.host.config import DEFAULT_NAME
 
 _EPILOG = "Exit codes: 0 all is well, 1 something is not, 2 the command was not understood."
@@ -59,6 +72,7 @@ cli.add_command(bundle.bundle)
 cli.add_command(why.why)
 cli.add_command(env.env)
 cli.add_command(logs.logs)
+cli.add_command(render.render)
 cli.add_command(image.image)
 cli.add_command(bench.bench)
 cli.add_command(down.down)
