@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The two ways into the cloud that `up` hands to its user: as administrator and as plain member."""
+"""The ways into the cloud that `up` hands to its user."""
 
-from novadocker.host.bootstrap.session import MEMBER, PROJECT
+from novadocker.host.bootstrap.session import ALTERNATIVE, MEMBER, PROJECT
 from novadocker.host.clients import CloudAccess
 from novadocker.host.services.model import Cloud
 
@@ -11,17 +11,36 @@ def accesses(cloud: Cloud) -> tuple[CloudAccess, CloudAccess]:
     """Administrator and member, both in the demo project; the entry of the first carries the cloud's name."""
     name = cloud.config.name
     return (
-        _access(cloud, name=name, user="admin", secret="admin"),
-        _access(cloud, name=f"{name}-member", user=MEMBER, secret="member"),
+        _access(cloud, name=name, user="admin", secret="admin", project=PROJECT),
+        _access(cloud, name=f"{name}-member", user=MEMBER, secret="member", project=PROJECT),
     )
 
 
-def _access(cloud: Cloud, *, name: str, user: str, secret: str) -> CloudAccess:
+def entries(cloud: Cloud) -> tuple[CloudAccess, ...]:
+    """All that stand in the user's clouds.yaml: `accesses`, and DevStack's names for them where wanted.
+
+    What its names mean: functions-common of DevStack, `write_clouds_yaml`.
+    """
+    if not cloud.config.devstack:
+        return accesses(cloud)
+    return (
+        *accesses(cloud),
+        _access(cloud, name="devstack", user=MEMBER, secret="member", project=PROJECT),
+        _access(cloud, name="devstack-admin", user="admin", secret="admin", project="admin"),
+        _access(cloud, name="devstack-alt", user=ALTERNATIVE, secret="alt", project=ALTERNATIVE),
+        _access(cloud, name="devstack-system-admin", user="admin", secret="admin", system_scope="all"),
+    )
+
+
+def _access(
+    cloud: Cloud, *, name: str, user: str, secret: str, project: str = "", system_scope: str = ""
+) -> CloudAccess:
     return CloudAccess(
         name=name,
         auth_url=cloud.url("keystone", "/v3"),
         username=user,
         password=str(cloud.secrets[secret]),
-        project_name=PROJECT,
+        project_name=project,
+        system_scope=system_scope,
         region_name=cloud.config.region,
     )

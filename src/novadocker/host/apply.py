@@ -147,7 +147,7 @@ class Applier:
             file = clients.user_file(environment=os.environ, home=Path.home())
             memory.clients_file = str(file)
             state.remember(layout, memory)
-        return clients.write(file, access.accesses(self._cloud))
+        return clients.write(file, access.entries(self._cloud))
 
     def _schema(self, name: str) -> bool:
         """Create a service's schema unless an earlier run completed it and it is still there."""

@@ -41,7 +41,8 @@ class CloudAccess:
     auth_url: str
     username: str
     password: str = field(repr=False)
-    project_name: str
+    project_name: str = ""
+    system_scope: str = ""  # in place of a project
     user_domain_name: str = "Default"
     project_domain_name: str = "Default"
     region_name: str
@@ -206,14 +207,16 @@ def _block(accesses: Sequence[CloudAccess], *, indent: int) -> str:
 
 
 def _entry(access: CloudAccess) -> dict[str, Any]:
+    scope = {"project_name": access.project_name, "project_domain_name": access.project_domain_name}
+    if access.system_scope:
+        scope = {"system_scope": access.system_scope}
     entry: dict[str, Any] = {
         "auth": {
             "auth_url": access.auth_url,
             "username": access.username,
             "password": access.password,
-            "project_name": access.project_name,
             "user_domain_name": access.user_domain_name,
-            "project_domain_name": access.project_domain_name,
+            **scope,
         },
         "region_name": access.region_name,
         "identity_api_version": 3,

@@ -41,6 +41,7 @@ class HostConfig:
     :ivar wanted_ports: those the user named.
     :ivar wanted: names of the other fields that the user chose; what `up` may choose, it leaves these.
     :ivar capacity_percent: how much of the machine, beside what the cloud itself needs, servers may have.
+    :ivar devstack: whether clients also find the cloud under the names that DevStack gives.
     :ivar options: options of upstream programs, by rendered file (as `nova/nova.conf`), section and name.
     """
 
@@ -57,6 +58,7 @@ class HostConfig:
     external_bridge: str = "ndk-ex"
     tunnel_bridge: str = "ndk-tun"
     capacity_percent: int = 100
+    devstack: bool = False
     wanted: frozenset[str] = frozenset()
     ports: dict[str, int] = field(default_factory=lambda: dict(USUAL_PORTS))
     wanted_ports: dict[str, int] = field(default_factory=dict)

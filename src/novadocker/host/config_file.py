@@ -32,6 +32,12 @@ class Key:
 
 KEYS: Mapping[str, Key] = {
     "cloud.region": Key(field="region", kind=str, help="The region's name in the service catalogue."),
+    "clients.devstack": Key(
+        field="devstack",
+        kind=bool,
+        help="Whether clouds.yaml also has `devstack`, `devstack-admin`, `devstack-alt` (project and user "
+        "`alt_demo`) and `devstack-system-admin`, which suites made for DevStack look for.",
+    ),
     "network.backend": Key(
         field="network_backend",
         kind=str,

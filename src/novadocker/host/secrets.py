@@ -11,7 +11,7 @@ from novadocker import files
 from novadocker.errors import NovaDockerError
 
 NAMES = (
-    "admin", "member", "keystone-db", "glance-db", "placement-db", "neutron-db", "nova-db", "rabbitmq",
+    "admin", "member", "alt", "keystone-db", "glance-db", "placement-db", "neutron-db", "nova-db", "rabbitmq",
     "erlang-cookie", "glance-user", "placement-user", "neutron-user", "nova-user", "metadata-proxy",
 )  # fmt: skip
 

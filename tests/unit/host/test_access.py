@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
+import yaml
 from tests.fakes import clouds
 
 from novadocker.host import access, clients
@@ -21,6 +22,22 @@ def test_an_administrator_and_a_member_of_the_same_project():
 def test_a_moved_port_is_in_the_address():
     config = HostConfig(ports=HostConfig().ports | {"keystone": 5003})
     assert access.accesses(clouds.cloud(config=config))[0].auth_url == "http://127.0.0.1:5003/v3"
+
+
+def test_devstack_s_names_are_there_on_request():
+    made = {each.name: each for each in access.entries(clouds.cloud(config=HostConfig(devstack=True)))}
+    assert list(made) == [
+        "nova-docker", "nova-docker-member",
+        "devstack", "devstack-admin", "devstack-alt", "devstack-system-admin",
+    ]  # fmt: skip
+    assert [(each.username, each.project_name) for each in made.values()][2:5] == [
+        ("demo", "demo"), ("admin", "admin"), ("alt_demo", "alt_demo"),
+    ]  # fmt: skip
+    system = yaml.safe_load(clients.merged("", [made["devstack-system-admin"]]))["clouds"]
+    auth = system["devstack-system-admin"]["auth"]
+    assert (auth["username"], auth["system_scope"]) == ("admin", "all")
+    assert not {"project_name", "project_domain_name"} & set(auth)
+    assert access.entries(clouds.cloud()) == access.accesses(clouds.cloud())
 
 
 def test_they_go_into_a_clouds_yaml_and_out_again():

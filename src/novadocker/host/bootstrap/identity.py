@@ -27,12 +27,17 @@ def fill(cloud: Cloud) -> bool:
         users = {user.name: user for user in connection.identity.users()}
         roles = {role.name: role for role in connection.identity.roles()}
         changed = False
-        for name in ("service", session.PROJECT):
+        members = {session.MEMBER: ("member", session.PROJECT)}
+        if cloud.config.devstack:
+            members[session.ALTERNATIVE] = ("alt", session.ALTERNATIVE)
+        for name in ("service", *(project for _, project in members.values())):
             if name not in projects:
                 projects[name] = connection.identity.create_project(name=name, domain_id="default")
                 changed = True
         wanted = {name: (cloud.secrets[f"{name}-user"], projects["service"]) for name in SERVICE_USERS}
-        wanted[session.MEMBER] = (cloud.secrets["member"], projects[session.PROJECT])
+        wanted |= {
+            user: (cloud.secrets[word], projects[project]) for user, (word, project) in members.items()
+        }
         for name, (password, project) in wanted.items():
             if name not in users:
                 users[name] = connection.identity.create_user(
@@ -40,16 +45,16 @@ def fill(cloud: Cloud) -> bool:
                 )
                 changed = True
         grants = [(user, "service", role) for user in SERVICE_USERS for role in ("service", "admin")]
-        grants += [(session.MEMBER, session.PROJECT, "member"), ("admin", session.PROJECT, "admin")]
+        for user, (_, project) in members.items():
+            grants += [(user, project, "member"), ("admin", project, "admin")]
         held = {
             (grant.user["id"], (grant.scope.get("project") or {}).get("id"), grant.role["id"])
             for grant in connection.identity.role_assignments()
             if grant.user
         }
-        for user, project_name, role in grants:
-            project = projects[project_name]
-            if (users[user].id, project.id, roles[role].id) not in held:
-                connection.identity.assign_project_role_to_user(project, users[user], roles[role])
+        for user, project, role in grants:
+            if (users[user].id, projects[project].id, roles[role].id) not in held:
+                connection.identity.assign_project_role_to_user(projects[project], users[user], roles[role])
                 changed = True
         return _catalogue(cloud, connection) or changed
 

@@ -15,6 +15,8 @@ from novadocker.host.services.model import Cloud
 
 PROJECT = "demo"
 MEMBER = "demo"
+# Project and user that suites made for DevStack expect beside the first.
+ALTERNATIVE = "alt_demo"
 
 
 @contextmanager

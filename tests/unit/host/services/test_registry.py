@@ -131,7 +131,8 @@ def test_passwords_are_in_files_for_one_user_alone(backend, service):
 @EACH_BACKEND
 def test_passwords_are_looked_for_where_they_are(backend):
     files = [file for declared in _all_files(backend).values() for _, file in declared]
-    elsewhere = {"password-of-admin", "password-of-member"}  # Keystone's own database has these
+    # Keystone's own database has these.
+    elsewhere = {f"password-of-{user}" for user in ("admin", "member", "alt")}
     assert _secrets_in(*(file.content for file in files)) == set(PASSWORDS) - elsewhere
 
 
