@@ -8,9 +8,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from novadocker.errors import NovaDockerError
 from novadocker.host import bench as instrument
-from novadocker.host import cloud
+from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 
 
@@ -22,9 +21,7 @@ from novadocker.host.config import HostConfig
 @click.pass_obj
 def bench(config: HostConfig, servers: int, as_json: bool) -> None:
     """Boot containers and VMs one at a time, delete them, and tell medians and the control plane's memory."""
-    known = cloud.recall(config)
-    if known is None:
-        raise NovaDockerError(f"There is no cloud {config.name} here.", hint="Run `nova-docker up`.")
+    known = needs.a_cloud(config)
     figures = instrument.measure(known, servers=servers, say=lambda text: click.echo(text, err=True))
     if as_json:
         click.echo(json.dumps(figures, indent=1))

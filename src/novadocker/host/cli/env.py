@@ -4,8 +4,8 @@
 
 import click
 
-from novadocker.errors import NovaDockerError
-from novadocker.host import access, clients, cloud
+from novadocker.host import access, clients
+from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 
 
@@ -17,9 +17,7 @@ from novadocker.host.config import HostConfig
 @click.pass_obj
 def env(config: HostConfig, member: bool, shell: str) -> None:
     """Print the commands that make this cloud the one a shell's OpenStack clients use."""
-    known = cloud.recall(config)
-    if known is None:
-        raise NovaDockerError(f"There is no cloud {config.name} here.", hint="Run `nova-docker up`.")
+    known = needs.a_cloud(config)
     administrator, plain = access.accesses(known)
     click.echo(
         clients.exports(plain if member else administrator, syntax="fish" if shell == "fish" else "posix"),

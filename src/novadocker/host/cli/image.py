@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`nova-docker image`."""
 
-import os
-
 import click
 
-from novadocker.errors import NovaDockerError
-from novadocker.host import cloud, offer
+from novadocker.host import offer
+from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 
 
@@ -22,10 +20,7 @@ def image(config: HostConfig, kind: str) -> None:
     It takes about a minute and needs this machine's Debian mirror, so that `up` leaves it out. The flavor for
     it is `system`.
     """
-    if os.geteuid() != 0:
-        raise NovaDockerError("An image is built by root.", hint="Run it with sudo.")
-    known = cloud.recall(config)
-    if known is None:
-        raise NovaDockerError(f"There is no cloud {config.name} here.", hint="Run `nova-docker up`.")
+    needs.root()
+    known = needs.a_cloud(config)
     archive, image_id, changed = offer.system(known, say=lambda text: click.echo(text, err=True))
     click.echo(f"{offer.NAME} {'is there' if changed else 'was there already'}: {image_id} ({archive})")

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from novadocker.errors import NovaDockerError
-from novadocker.host import cloud, observe
+from novadocker.host import observe
+from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 
 
@@ -26,14 +26,7 @@ def status(config: HostConfig, as_json: bool) -> None:
 
     The exit code is 0 if all is well, 1 if something is not.
     """
-    known = cloud.recall(config)
-    if known is None:
-        raise NovaDockerError(
-            f"There is no cloud {config.name} here.",
-            facts=f"{config.root} holds none",
-            hint="Run `nova-docker up`.",
-        )
-    seen = observe.observe(known)
+    seen = observe.observe(needs.a_cloud(config))
     if as_json:
         click.echo(json.dumps(seen.to_dict(), indent=1))
     else:

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from novadocker.errors import NovaDockerError
-from novadocker.host import cloud
+from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 from novadocker.host.why import gather, verdict
 
@@ -32,10 +31,7 @@ def why(config: HostConfig, server: str, as_json: bool) -> None:
 
     The exit code is 0 if nothing is wrong with the server, 1 if something is.
     """
-    known = cloud.recall(config)
-    if known is None:
-        raise NovaDockerError(f"There is no cloud {config.name} here.", hint="Run `nova-docker up`.")
-    found = verdict.judge(gather.gather(known, server))
+    found = verdict.judge(gather.gather(needs.a_cloud(config), server))
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=1))
     else:
