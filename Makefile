@@ -28,7 +28,7 @@ demo: up
 		$(BIN)/python demo/story.py
 
 up: environment
-	@$(STEP) --show up "The cloud comes up" "$(BIN)/nova-docker up goes on where this ended" $(BIN)/nova-docker up
+	@$(STEP) --show up "The cloud comes up" "$(BIN)/nova-docker up goes on where this ended" $(BIN)/nova-docker up -v
 
 down:
 	@[[ ! -x $(BIN)/nova-docker ]] || $(BIN)/nova-docker down
@@ -106,7 +106,7 @@ docs-reference: $(NEEDS)
 	@PYTHONPATH=src $(BIN)/python -W ignore -m tools.reference
 
 lock: environment
-	@cd requirements && for each in host uv dev build keys plain; do \
+	@cd requirements && for each in host uv dev build keys; do \
 		PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile -q --generate-hashes --no-header --no-annotate \
 			--no-emit-index-url --python-version 3.11 $(UPGRADE) $$each.in -o $$each.lock || exit; done
 

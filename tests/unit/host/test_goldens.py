@@ -52,5 +52,4 @@ def test_modes(golden):
 
 def test_none_is_left_from_the_past():
     kept = {str(path.relative_to(goldens.FOLDER)) for path in goldens.FOLDER.rglob("*") if path.is_file()}
-    # Those of `nova-docker render` are looked at in overlay/test_overlay.py.
-    assert {name for name in kept if not name.startswith("overlay/")} == {*FILES, "modes"}
+    assert kept == {*FILES, "modes"}

@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`nova-docker down`."""
 
-import os
-
 import click
 
-from novadocker.errors import NovaDockerError
 from novadocker.host import lock, teardown
-from novadocker.host.cli import progress
+from novadocker.host.cli import needs, progress
 from novadocker.host.config import HostConfig, check
 
 
@@ -16,15 +13,13 @@ from novadocker.host.config import HostConfig, check
 @click.option(
     "--keep-data", is_flag=True, help="Keep databases, images and disks: `up` brings the servers back."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Show every step, also those that had nothing to do.")
 @click.pass_obj
-def down(config: HostConfig, keep_data: bool) -> None:
+def down(config: HostConfig, keep_data: bool, verbose: bool) -> None:
     """Stop everything of the cloud and remove it from this machine; nothing of it is left."""
-    if os.geteuid() != 0:
-        raise NovaDockerError(
-            "This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo."
-        )
+    needs.root()
     check(config)
-    shown = progress.Progress(verbose=True)
+    shown = progress.Progress(verbose=verbose)
     try:
         with lock.held(config.root):
             teardown.take_down(config, keep_data=keep_data, listener=shown)

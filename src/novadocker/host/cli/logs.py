@@ -11,6 +11,8 @@ import click
 
 from novadocker.errors import NovaDockerError
 from novadocker.host import cloud, journal
+from novadocker.host import config as defaults
+from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud
@@ -18,11 +20,27 @@ from novadocker.host.services.model import Cloud
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def _services(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The names a shell may complete; where the cloud cannot be read, as for a plain user, none."""
+    chosen = context.find_root().params
+    try:
+        known = cloud.recall(
+            defaults.usual(
+                chosen.get("name") or defaults.DEFAULT_NAME,
+                root=chosen.get("root"),
+                run_dir=chosen.get("run_dir"),
+            )
+        )
+    except (NovaDockerError, OSError):
+        return []
+    return [name for name in registry.services(known) if name.startswith(incomplete)] if known else []
+
+
 @click.command(
     epilog="Example: nova-docker logs $(openstack server show -f value -c id web)",
     short_help="Show what services wrote.",
 )
-@click.argument("what", required=False)
+@click.argument("what", required=False, shell_complete=_services)
 @click.option(
     "-n", "--lines", default=50, show_default=True, type=click.IntRange(0), help="Entries; 0 for all."
 )
@@ -36,9 +54,7 @@ def logs(config: HostConfig, what: str | None, lines: int, follow: bool, level: 
     WHAT is the name of a service or the id of a server (or of a request, a port, an image: any id). For a
     server, what was written for the requests about it is shown too. Without WHAT: all services.
     """
-    known = cloud.recall(config)
-    if known is None:
-        raise NovaDockerError(f"There is no cloud {config.name} here.", hint="Run `nova-docker up`.")
+    known = needs.a_cloud(config)
     services = [*registry.services(known), "supervisor"]
     by_id = what is not None and (_UUID.fullmatch(what) or what.startswith("req-"))
     if what is not None and not by_id and what not in services:

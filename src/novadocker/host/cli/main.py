@@ -15,13 +15,13 @@ from novadocker.host import config, config_file
 from novadocker.host.cli import (
     bench,
     bundle,
+    completion,
     doctor,
     down,
     env,
     image,
     logs,
     progress,
-    render,
     status,
     up,
     why,
@@ -72,10 +72,10 @@ cli.add_command(bundle.bundle)
 cli.add_command(why.why)
 cli.add_command(env.env)
 cli.add_command(logs.logs)
-cli.add_command(render.render)
 cli.add_command(image.image)
 cli.add_command(bench.bench)
 cli.add_command(down.down)
+cli.add_command(completion.completion)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tell a person how the steps go: one line a step when piped, and what is under way when at a terminal."""
+"""Tell a person at a terminal how the steps go; a pipe gets only what failed, unless it asked for all."""
 
 import sys
 import time
@@ -22,6 +22,8 @@ class Progress:
         self._running: list[str] = []
         self._verbose = verbose
         self._status: Status | None = None
+        # Who reads a file wants the end; who waits wants the way.
+        self._quiet = not (verbose or self._console.is_terminal)
         self.unchanged = 0
         self.checked = 0
         if self._console.is_terminal:
@@ -43,7 +45,7 @@ class Progress:
         self._running.remove(step.name)
         self.checked += 1
         self.unchanged += not changed
-        if changed or self._verbose:
+        if self._verbose or (changed and not self._quiet):
             what = {"service": "ready"}.get(step.kind, "done") if changed else "as it should be"
             self._line(f"[green]✓[/green] {escape(step.name)} {what} [dim]({seconds:.1f} s)[/dim]")
         self._show()

@@ -3,14 +3,12 @@
 """`nova-docker up`."""
 
 import json
-import os
 from collections.abc import Mapping
 
 import click
 
-from novadocker.errors import NovaDockerError
 from novadocker.host import apply, cgroups, cloud, clouds, lock, plan, state
-from novadocker.host.cli import progress
+from novadocker.host.cli import needs, progress
 from novadocker.host.config import HostConfig, check
 from novadocker.host.state import Layout
 
@@ -19,7 +17,7 @@ from novadocker.host.state import Layout
     epilog="Example: nova-docker up && openstack --os-cloud nova-docker hypervisor list",
     short_help="Bring the cloud up.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the steps that had nothing to do, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every step, also those that had nothing to do.")
 @click.option("--dry-run", is_flag=True, help="Only show which files and services would change, and why.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: the same as JSON.")
 @click.pass_obj
@@ -28,10 +26,7 @@ def up(config: HostConfig, verbose: bool, dry_run: bool, as_json: bool) -> None:
 
     Run it as often as you like: it looks at every service and changes only what is not as it should be.
     """
-    if os.geteuid() != 0:
-        raise NovaDockerError(
-            "This needs root.", facts=f"you are user {os.geteuid()}", hint="Run it with sudo."
-        )
+    needs.root()
     check(config)
     if dry_run:
         _show(apply.of(cloud.foresee(config)).foresee(), as_json=as_json)

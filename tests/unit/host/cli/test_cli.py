@@ -5,6 +5,7 @@ import sys
 
 import click
 import pytest
+from click.shell_completion import BashComplete, ShellComplete
 from click.testing import CliRunner
 from tests.fakes import clouds
 
@@ -75,7 +76,10 @@ def test_what_is_not_understood_is_code_2(monkeypatch, capsys, words):
     assert "Usage:" in err
 
 
-@pytest.mark.parametrize("verb", [["status"], ["status", "--json"], ["env"]])
+WITHOUT = ["status"], ["status", "--json"], ["env"], ["logs"], ["bench"]
+
+
+@pytest.mark.parametrize("verb", WITHOUT, ids=" ".join)
 def test_without_a_cloud(monkeypatch, capsys, folders, tmp_path, verb):
     code, out, err = _main(monkeypatch, capsys, *folders, *verb)
     assert code == 1
@@ -210,6 +214,40 @@ def test_progress_counts_what_was_as_it_should_be(capsys, shown):
     told = capsys.readouterr().err
     assert "✓ a ready" in told
     assert "✓ b as it should be" in told
+
+
+def test_a_pipe_hears_only_of_what_failed(capsys):
+    quiet = progress.Progress(verbose=False)
+    for name, changed in (("a", True), ("b", False)):
+        step = Step(name=name, act=lambda: True)
+        quiet.began(step)
+        quiet.ended(step, seconds=0, changed=changed)
+    assert capsys.readouterr().err == ""
+    quiet.began(step)
+    quiet.failed(step, NovaDockerError("It broke."), seconds=0)
+    quiet.close()
+    assert "✗ b: It broke." in capsys.readouterr().err
+    assert (quiet.checked, quiet.unchanged) == (2, 1)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_learns_the_verbs(monkeypatch, capsys, shell):
+    monkeypatch.setattr(BashComplete, "_check_version", staticmethod(lambda: None))  # it asks bash
+    code, out, _ = _main(monkeypatch, capsys, "completion", shell)
+    assert code == 0
+    assert "_NOVA_DOCKER_COMPLETE" in out
+
+
+def test_a_shell_is_told_verbs_and_services(monkeypatch, folders):
+    def asked(*words: str) -> list[str]:
+        found = ShellComplete(main.cli, {}, "nova-docker", "_NOVA_DOCKER_COMPLETE")
+        return [one.value for one in found.get_completions([*folders, *words[:-1]], words[-1])]
+
+    assert "completion" in asked("co")
+    assert asked("logs", "neutron") == []
+    cloud = clouds.cloud()
+    monkeypatch.setattr("novadocker.host.cloud.recall", lambda _: cloud)
+    assert "neutron" in asked("logs", "neutr")
 
 
 def test_every_verb_is_a_click_command():
