@@ -5,7 +5,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.reference import commands, configuration, flavors, matrix, options
+from tools.reference import commands, configuration, doctor, flavors, matrix, options
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "make docs-reference"
@@ -14,6 +14,7 @@ COMMAND = "make docs-reference"
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/driver-options.md": options.page,
     "docs/reference/cli.md": commands.page,
+    "docs/reference/doctor.md": lambda: doctor.page(doctor.read(ROOT / doctor.SOURCE)),
     "docs/reference/flavors.md": flavors.page,
     "docs/reference/configuration.md": configuration.page,
     "docs/reference/support-matrix.md": lambda: matrix.page(matrix.read(ROOT / matrix.SOURCE)),
