@@ -2,9 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways into the cloud that `up` hands to its user."""
 
+import shlex
+
 from novadocker.host.bootstrap.session import ALTERNATIVE, MEMBER, PROJECT
 from novadocker.host.clients import CloudAccess
 from novadocker.host.services.model import Cloud
+
+
+# What a client speaks to: the servers in the catalogue, and that of serial consoles.
+_SERVERS = ("keystone", "glance", "placement", "nova-api", "neutron", "nova-serialproxy")
 
 
 def accesses(cloud: Cloud) -> tuple[CloudAccess, CloudAccess]:
@@ -30,6 +36,12 @@ def entries(cloud: Cloud) -> tuple[CloudAccess, ...]:
         _access(cloud, name="devstack-alt", user=ALTERNATIVE, secret="alt", project=ALTERNATIVE),
         _access(cloud, name="devstack-system-admin", user="admin", secret="admin", system_scope="all"),
     )
+
+
+def tunnel(cloud: Cloud, *, to: str) -> str:
+    """Return the command that makes another machine's loopback lead to our servers, by ssh(1)."""
+    ports = [cloud.config.ports[name] for name in _SERVERS]
+    return shlex.join(["ssh", "-N", *(f"-L{port}:127.0.0.1:{port}" for port in ports), to])
 
 
 def _access(

@@ -40,6 +40,15 @@ def test_devstack_s_names_are_there_on_request():
     assert access.entries(clouds.cloud()) == access.accesses(clouds.cloud())
 
 
+def test_another_machine_reaches_all_servers_where_they_are():
+    config = HostConfig(ports=HostConfig().ports | {"keystone": 5003})
+    assert access.tunnel(clouds.cloud(config=config), to="root@lab").split() == [
+        "ssh", "-N",
+        *(f"-L{port}:127.0.0.1:{port}" for port in (5003, 9292, 8778, 8774, 9696, 6083)),
+        "root@lab",
+    ]  # fmt: skip
+
+
 def test_they_go_into_a_clouds_yaml_and_out_again():
     both = access.accesses(clouds.cloud())
     text = clients.merged("", both)

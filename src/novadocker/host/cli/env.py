@@ -14,10 +14,22 @@ from novadocker.host.config import HostConfig
 )
 @click.option("--member", is_flag=True, help="As the plain member instead of the administrator.")
 @click.option("--shell", type=click.Choice(["posix", "fish"]), default="posix", show_default=True)
+@click.option(
+    "--tunnel",
+    metavar="USER@HOST",
+    help="Instead, the ssh command by which another machine reaches the APIs.",
+)
 @click.pass_obj
-def env(config: HostConfig, member: bool, shell: str) -> None:
-    """Print the commands that make this cloud the one a shell's OpenStack clients use."""
+def env(config: HostConfig, member: bool, shell: str, tunnel: str | None) -> None:
+    """Print the commands that make this cloud the one a shell's OpenStack clients use.
+
+    The APIs listen on this machine alone. With --tunnel: what to run elsewhere, USER@HOST being this machine,
+    so that the same addresses lead here.
+    """
     known = needs.a_cloud(config)
+    if tunnel:
+        click.echo(access.tunnel(known, to=tunnel))
+        return
     administrator, plain = access.accesses(known)
     click.echo(
         clients.exports(plain if member else administrator, syntax="fish" if shell == "fish" else "posix"),
