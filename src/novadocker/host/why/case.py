@@ -179,7 +179,9 @@ class Case:
             for gap in self.all_outages.get(service, ()):
                 if gap.begin <= self.ended + _AROUND and (gap.end or self.now) >= self.began - _AROUND:
                     return gap
-        return None
+        # systemd writes no such log; what does not run now is known all the same.
+        down = "" if self.upkeep else self.stopped_now(*services)
+        return Outage(service=down, begin=self.now, end=None, how="does not run") if down else None
 
     def stopped_now(self, *services: str) -> str:
         """The first of these services that does not run at this moment; empty if all do, or none can tell."""

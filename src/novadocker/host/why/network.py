@@ -54,7 +54,7 @@ def part_gone(case: Case) -> Cause | None:
         return None
     return Cause(
         rule="network-part-down",
-        sentence=f"{gap.service} {gap.how}{'' if gap.end else ' and is down still'}: {_became(case)}.",
+        sentence=f"{gap.service} {gap.told}: {_became(case)}.",
         evidence=(str(gap), *_agents(case), *_seen(case)),
         fix=again(case),
     )

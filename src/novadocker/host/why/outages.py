@@ -22,13 +22,18 @@ class Outage:
     """A time in which a service did not run.
 
     :ivar end: None while it lasts.
-    :ivar how: `was stopped` or `ended by itself`.
+    :ivar how: `was stopped`, `ended by itself`, or `does not run` where nothing tells since when.
     """
 
     service: str
     begin: datetime
     end: datetime | None
     how: str
+
+    @property
+    def told(self) -> str:
+        """What became of the service, as the middle of a sentence."""
+        return self.how if self.end or self.how == "does not run" else f"{self.how} and is down still"
 
     def __str__(self) -> str:
         until = f"until {self.end:%H:%M:%S}" if self.end else "and does not run since"

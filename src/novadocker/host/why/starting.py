@@ -37,7 +37,7 @@ def daemon_away(case: Case) -> Cause | None:
             )
             return Cause(
                 rule="service-down",
-                sentence=f"{service} {gap.how}{'' if gap.end else ' and is down still'} while the server was "
+                sentence=f"{service} {gap.told} while the server was "
                 "being built, which cannot be done without it.",
                 evidence=(str(gap), *lines([complaint])),
                 fix=again(case),

@@ -128,6 +128,14 @@ def test_without_apis_the_logs_alone_name_it():
     assert found.rule == "network-part-down"
 
 
+def test_without_the_supervisors_log_what_does_not_run_now_counts():
+    parts = {"supervised": cases.running(ovn_controller=STOPPED)}
+    case = cases.case("chassis-container", **parts)
+    found = verdict.judge(type(case)(id=case.id, seen=case.seen, entries=case.entries))
+    assert found.rule == "network-part-down"
+    assert found.sentence.startswith("ovn-controller does not run: ")
+
+
 def test_a_stop_on_request_is_nothing_wrong():
     case = cases.case("good-c")
     asked = {
