@@ -218,8 +218,8 @@ def _service(cloud: Cloud, declared: Service, services: Mapping[str, Service]) -
         # `up` makes the mounts and bridges of which it is the sign; without them a service would fill the
         # disk below them.
         f"AssertPathExists={layout.started}",
-        "StartLimitIntervalSec=20",
-        "StartLimitBurst=8",
+        # None is given up: what it waits for may come yet, and status tells of one that keeps dying.
+        "StartLimitIntervalSec=0",
     ]
     return _unit(("Unit", unit), ("Service", _behaviour(cloud, declared)))
 
@@ -236,7 +236,8 @@ def _behaviour(cloud: Cloud, declared: Service) -> list[str]:
         f"SyslogIdentifier={declared.name}",
         "Restart=always",
         "RestartSec=1",
-        f"TimeoutStartSec={declared.within:.0f}",
+        # Of a start that takes long `up` tells; a database that repairs itself is not to be killed over it.
+        "TimeoutStartSec=15min",
         f"TimeoutStopSec={declared.stop_seconds}",
         # What holds servers is left alone, and found again by its daemon.
         f"KillMode={'process' if declared.outlives else 'mixed'}",
