@@ -11,7 +11,6 @@ from novadocker import files
 from novadocker.errors import NovaDockerError
 from novadocker.host import (
     capacity,
-    cgroups,
     clouds,
     config,
     kvm,
@@ -23,6 +22,7 @@ from novadocker.host import (
     state,
 )
 from novadocker.host.services.model import Cloud
+from novadocker.host.supervise import choice
 
 # Its catalogue, networks and bridges are made of these.
 FIXED = networks.FIXED
@@ -85,7 +85,7 @@ def _decided(chosen: config.HostConfig, layout: state.Layout) -> tuple[state.Mem
         chosen.ports,
         remembered=memory.ports,
         wanted=chosen.wanted_ports,
-        ours=ports.listened_on(cgroups.members(cgroups.hierarchies().follow / chosen.name)),
+        ours=ports.listened_on(choice.processes(chosen.name)),
     )
     percent, count = chosen.capacity_percent, len(others) + 1
     if not memory.capacity:

@@ -44,3 +44,13 @@ def below_systemd(cloud: Cloud, services: Mapping[str, Service], *, follow: Path
         groups={each: group / units.service(each, name) for each in services},
         makes_groups=True,
     )
+
+
+def processes(cloud: str) -> set[int]:
+    """The processes of a cloud's services and of its servers, whoever keeps them running.
+
+    :raises NovaDockerError: if the machine has no control groups.
+    """
+    follow = cgroups.hierarchies().follow
+    groups = (cloud, units.group(units.slice_(cloud)))
+    return {pid for group in groups for pid in cgroups.members(follow / group)}

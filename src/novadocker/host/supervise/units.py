@@ -4,10 +4,10 @@
 
 No unit asks for a mount namespace (PrivateTmp=, ProtectSystem=, ProtectHome=, PrivateDevices=,
 ProtectKernelTunables=, ReadWritePaths= and the like). Such a namespace is a copy of all mounts there are when
-the service starts, the containers' own among them, and dockerd makes its folder's mounts private: what is
-unmounted outside stays mounted in the copy, and the disk of a deleted server is busy until that service ends.
-What confines a service without one is used instead: another user, no new privileges, few capabilities, few
-system calls.
+the service starts, the containers' storage among them (seen in mountinfo with ProtectSystem=yes). It lets go
+of what is unmounted outside only where every mount above is shared, which is the machine's owner's to decide:
+else a deleted server's disk is busy until that service ends. What confines a service without one is used
+instead: another user, no new privileges, few capabilities and system calls.
 """
 
 import re
