@@ -17,7 +17,7 @@ BIN := .venv/bin
 STEP := make/step
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test fast up down lint types unit contract contract-fakes functional integration e2e \
+.PHONY: help demo test fast up down lint types unit contract contract-fakes functional integration e2e e2e-ovs \
 	docs-reference environment developer packages python wheels lock clean
 
 help:
@@ -99,6 +99,12 @@ integration: $(NEEDS)
 e2e: $(NEEDS)
 	@$(STEP) --show e2e "End to end: a real cloud" "$(BIN)/nova-docker status; $(PYTEST) tests/e2e -k NAME" \
 		$(PYTEST) --reruns 1 -rR tests/e2e
+
+# The story once more, on a cloud with ML2/OVS.
+e2e-ovs: $(NEEDS)
+	@$(STEP) --show e2e-ovs "End to end: the story with ML2/OVS" \
+		"$(BIN)/nova-docker status; NOVA_DOCKER_BACKEND=ovs $(PYTEST) tests/e2e -k NAME" \
+		env NOVA_DOCKER_BACKEND=ovs $(PYTEST) --reruns 1 -rR tests/e2e
 
 # -- Upkeep ----------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@
 
 The files that stop and restart things have names late in the alphabet. With NOVA_DOCKER_CLOUD set to the name
 of a cloud that is up, the tests use that one; those that break it then run only if NOVA_DOCKER_CLOUD_IS_OURS
-is set too, and those that take it away do not run.
+is set too, and those that take it away do not run. NOVA_DOCKER_BACKEND names the cloud's network backend,
+which chooses the tests (see `backends`).
 """
 
 import os
@@ -13,17 +14,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e import neighbours
+from tests.e2e import backends, neighbours
 from tests.e2e.cloud import CONTAINER, KINDS, LEFTOVERS, MACHINE, Cloud
 from tests.fakes import docker_archive
 
 from novadocker.host.images.build import demo_images
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.timeout(900))  # whichever is the first brings the cloud up
+def pytest_collection_modifyitems(config, items):
+    ours = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in ours:
+        item.add_marker(pytest.mark.timeout(900))  # whichever is the first brings the cloud up
+    _, others = backends.divide(ours)
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +52,11 @@ def cloud(tmp_path_factory):
     with neighbours.both() as look:
         found.neighbours, found.neighbours_before = look, look()
         subprocess.run(snapshot, check=True)
+        chosen = tmp_path_factory.mktemp("chosen") / "cloud.toml"
+        chosen.write_text(f'[network]\nbackend = "{backends.BACKEND}"\n')
         try:
-            found.control("up")
+            # From then on it is remembered.
+            found.control("--config", str(chosen), "up")
             yield found
         finally:
             found.control("down", check=False)

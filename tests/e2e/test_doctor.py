@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e import agents
+from tests.e2e.backends import BOTH
 from tests.e2e.cloud import BIN, CONTAINER, until
 from tests.e2e.containers import docker
 from tests.fakes import docker_archive
@@ -47,6 +48,7 @@ def ill(finding) -> bool:
     return finding["status"] in ("warn", "fail")
 
 
+@BOTH
 def test_a_healthy_cloud_has_nothing(cloud, servers, examined):
     # Room that servers of the tests before gave back may still be on its way back.
     def well():

@@ -10,7 +10,10 @@ import sys
 import threading
 
 import pytest
+from tests.e2e.backends import BOTH
 from tests.e2e.cloud import CONTAINER, KINDS, MACHINE, WORDS, get, until
+
+pytestmark = BOTH
 
 OUTSIDE, GATEWAY = "198.51.100.2", "198.51.100.1"
 

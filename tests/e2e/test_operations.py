@@ -4,6 +4,7 @@
 
 import subprocess
 
+from tests.e2e.backends import BOTH
 from tests.e2e.cloud import CONTAINER, WORDS, get, until
 
 
@@ -15,6 +16,7 @@ def test_the_console_log_tells_what_the_server_prints(cloud, servers, kind):
     assert "serving its page on port 80" in shown
 
 
+@BOTH
 def test_stop_and_start(cloud, servers, kind):
     server = servers[kind]
     server.page()
@@ -28,10 +30,12 @@ def test_stop_and_start(cloud, servers, kind):
     assert WORDS[kind] in server.page()
 
 
+@BOTH
 def test_soft_reboot(cloud, servers, kind):
     _reboot(cloud, servers[kind], "SOFT")
 
 
+@BOTH
 def test_hard_reboot(cloud, servers, kind):
     _reboot(cloud, servers[kind], "HARD")
 
@@ -68,6 +72,7 @@ def test_pause_and_unpause(cloud, servers, kind):
     assert WORDS[kind] in server.page()
 
 
+@BOTH
 def test_delete_leaves_nothing_of_the_server(cloud, images, kind):
     server = cloud.settled(cloud.create(f"e2e-delete-{kind}", images[kind]))
     assert server.status == "ACTIVE", server.fault

@@ -5,6 +5,7 @@
 from types import SimpleNamespace
 
 import pytest
+from tests.e2e.backends import BOTH
 from tests.e2e.cloud import CONTAINER, WORDS, until
 from tests.e2e.netspace import Inside
 
@@ -55,6 +56,7 @@ def _closed(pair, why: str) -> None:
     until(lambda: not pair.peer.inside.get(pair.guarded.address), seconds=15, why=why)
 
 
+@BOTH
 def test_rules_and_groups_take_effect_on_a_running_server(cloud, pair):
     network, compute = cloud.connection.network, cloud.connection.compute
     _closed(pair, "closed by its group")
@@ -74,6 +76,7 @@ def test_rules_and_groups_take_effect_on_a_running_server(cloud, pair):
     network.delete_security_group(second)
 
 
+@BOTH
 def test_only_a_port_s_own_addresses_come_through(cloud, pair):
     """A foreign IP and a foreign MAC are dropped, until Neutron is told that they may be there."""
     network, guarded = cloud.connection.network, pair.guarded
@@ -100,6 +103,7 @@ def test_only_a_port_s_own_addresses_come_through(cloud, pair):
     assert "not permitted" in inside.run_as_tenant(f"ip link set eth0 address {MAC}")
 
 
+@BOTH
 def test_without_port_security_everything_comes_through(cloud, pair):
     network, guarded = cloud.connection.network, pair.guarded
     network.update_port(guarded.port, security_groups=[], port_security_enabled=False)

@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.e2e.backends import BOTH
 from tests.e2e.cloud import BIN, KINDS, WORDS
 
 from novadocker.host.images.build import demo_images
 
 
+@BOTH
 def test_up_a_second_time_changes_nothing(cloud, servers):
     before = cloud.pids()
     configured = _configuration(cloud)
@@ -25,6 +27,7 @@ def test_up_a_second_time_changes_nothing(cloud, servers):
     assert _configuration(cloud) == configured
 
 
+@BOTH
 def test_status_is_well(cloud):
     assert cloud.control("status").returncode == 0
     assert cloud.status()["healthy"]
@@ -63,6 +66,7 @@ def test_a_new_server_works_after_all_that(cloud, images, kind):
         assert WORDS[kind] in cloud.reachable(server, kind).page()
 
 
+@BOTH
 def test_data_kept_by_down_brings_the_servers_back(passing_cloud, servers):
     cloud = passing_cloud
     pages = {kind: servers[kind].page() for kind in KINDS}
@@ -77,6 +81,7 @@ def test_data_kept_by_down_brings_the_servers_back(passing_cloud, servers):
         assert WORDS[kind] in servers[kind].page(seconds=90)
 
 
+@BOTH
 def test_down_leaves_nothing_and_twice_is_harmless(passing_cloud, servers):
     cloud = passing_cloud
     began = time.monotonic()
@@ -88,6 +93,7 @@ def test_down_leaves_nothing_and_twice_is_harmless(passing_cloud, servers):
     assert not cloud.leftovers()
 
 
+@BOTH
 def test_a_user_s_own_docker_and_libvirt_are_as_they_were(passing_cloud):
     """They ran all along, each with something in it, in the places a user has them."""
     assert passing_cloud.neighbours_before
