@@ -66,6 +66,8 @@ def hash_ring(evidence: Evidence) -> list[Trouble]:
     Source: neutron's wsgi_utils.py, get_api_worker_count, and ovn_hash_ring_db.py. A process that gave itself
     a title shows no environment; of ours the ring itself is looked at.
     """
+    if evidence["ours"].get("network_backend") == "ovs":
+        return []
     if evidence["ours"]:
         ring = evidence["hash_ring"]
         if ring["alive"] or not _under_wsgi(evidence):
@@ -99,6 +101,8 @@ def workers(evidence: Evidence) -> list[Trouble]:
         "neutron-ovn-maintenance-worker": "what differs between Neutron's database and OVN's stays so",
         "neutron-periodic-workers": "timed work is not done",
     }
+    if evidence["ours"].get("network_backend") == "ovs":
+        del duties["neutron-ovn-maintenance-worker"]
     return [
         Trouble(
             seen=("Neutron's API runs under a WSGI server",),

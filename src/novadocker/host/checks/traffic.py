@@ -5,8 +5,9 @@
 from novadocker.host.checks.model import Check, Trouble
 from novadocker.host.evidence.model import Evidence
 
-# Geneve over IPv4: outer Ethernet 14, IP 20, UDP 8, Geneve 8 and OVN's option 8.
-_TUNNEL_BYTES = 58
+# Over IPv4: outer Ethernet 14, IP 20, UDP 8, and the tunnel's own 8; of Geneve, OVN's option 8, too.
+_TUNNEL_BYTES = {"vxlan": 50}
+_MOST_TUNNEL_BYTES = 58
 
 
 def forwarding(evidence: Evidence) -> list[Trouble]:
@@ -107,7 +108,7 @@ def mtu(evidence: Evidence) -> list[Trouble]:
     if not smallest:
         return troubles
     for network in evidence["networks"]:
-        most = smallest if network["external"] else smallest - _TUNNEL_BYTES
+        most = smallest - _TUNNEL_BYTES.get(network["type"], _MOST_TUNNEL_BYTES)
         if network["mtu"] and network["mtu"] > most and not network["external"]:
             troubles.append(
                 Trouble(

@@ -23,6 +23,7 @@ def intended(cloud: Cloud) -> dict[str, Any]:
         "hostname": cloud.hostname,
         "hosts": [cloud.hostname, cloud.docker_host],
         "docker_host": cloud.docker_host,
+        "network_backend": cloud.config.network_backend,
         "external_cidr": cloud.config.external_cidr,
         "external_bridge": cloud.config.external_bridge,
         "external_gateway": cloud.config.external_gateway,

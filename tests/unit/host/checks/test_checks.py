@@ -378,6 +378,21 @@ def test_a_healthy_cloud_has_nothing():
     assert [finding for finding in findings if finding.status != "ok"] == []
 
 
+def test_a_healthy_cloud_with_ml2_ovs_has_nothing():
+    network = seen.evidence()["networks"][0] | {"type": "vxlan", "mtu": 1450}
+    kinds = ("Open vSwitch agent", "L3 agent", "DHCP agent", "Metadata agent")
+    findings = registry.examine(
+        seen.evidence(
+            **without("processes", "neutron-ovn-maintenance-worker"),
+            ours=seen.evidence()["ours"] | {"network_backend": "ovs"},
+            hash_ring={"nodes": 0, "alive": 0},
+            networks=[network],
+            agents=[{"type": kind, "host": "host", "alive": True, "configuration": {}} for kind in kinds],
+        )
+    )
+    assert [finding for finding in findings if finding.status != "ok"] == []
+
+
 @pytest.mark.parametrize(("check", "changes", "cause", "fix"), PLANTED.values(), ids=PLANTED)
 def test_what_is_planted_is_named(check, changes, cause, fix):
     findings = carry_out(CHECKS[check], seen.evidence(**changes))
