@@ -8,7 +8,6 @@ from novadocker.host.bootstrap.session import ALTERNATIVE, MEMBER, PROJECT
 from novadocker.host.clients import CloudAccess
 from novadocker.host.services.model import Cloud
 
-
 # What a client speaks to: the servers in the catalogue, and that of serial consoles.
 _SERVERS = ("keystone", "glance", "placement", "nova-api", "neutron", "nova-serialproxy")
 
