@@ -135,6 +135,12 @@ def merged(text: str, accesses: Sequence[CloudAccess], *, name: str = "clouds.ya
                 hint="Rename that entry, or give this cloud another name; `nova-docker env` needs no file.",
             )
     lines = base.splitlines(keepends=True)
+    if present := _present(first).search(text):
+        # Where it is: another cloud's block may stand before it.
+        indent = len(present[0]) - len(present[0].lstrip(" "))
+        new = text[: present.start()] + _block(accesses, indent=indent) + text[present.end() :]
+        _check(new, theirs=theirs, accesses=accesses, name=name)
+        return new
     if clouds:
         at = theirs.lc.key("clouds")[0] + 1
         block = _block(accesses, indent=clouds.lc.key(next(iter(clouds)))[1])
@@ -152,8 +158,7 @@ def merged(text: str, accesses: Sequence[CloudAccess], *, name: str = "clouds.ya
 
 def without(text: str, *, name: str) -> str:
     """`text` of a clouds.yaml as it was before `merged`, whatever else was written to it since; pure."""
-    begin, end = (re.escape(line) for line in _marks(name))
-    text = re.sub(rf"^[ ]*{begin}.*?^[ ]*{end}", "", text, count=1, flags=re.MULTILINE | re.DOTALL)
+    text = _present(name).sub("", text, count=1)
     # Somebody may have added an entry of their own under our key since: then it stays.
     at = text.find(_KEY)
     if at != -1 and not text[at + len(_KEY) :].startswith((" ", "\t", "#")):
@@ -189,6 +194,12 @@ def exports(access: CloudAccess, *, syntax: Literal["posix", "fish"] = "posix") 
 def _fish(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _present(name: str) -> re.Pattern[str]:
+    """What finds our block in a file."""
+    begin, end = (re.escape(line) for line in _marks(name))
+    return re.compile(rf"^[ ]*{begin}.*?^[ ]*{end}", re.MULTILINE | re.DOTALL)
 
 
 def _marks(name: str) -> tuple[str, str]:

@@ -206,3 +206,19 @@ def test_exports_for_fish_are_quoted_its_way():
 
 def test_a_password_is_not_shown():
     assert ADMIN.password not in repr(ADMIN)
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_a_second_clouds_entries_and_ours_leave_each_other_where_they_are(text):
+    others = [replace(each, name=each.name.replace("nova-docker", "second")) for each in BOTH]
+    both = clients.merged(clients.merged(text, BOTH), others)
+    assert clients.merged(both, BOTH) == both
+    moved = [replace(each, auth_url="http://127.0.0.1:5001/v3") for each in BOTH]
+    assert clients.merged(clients.merged(both, moved), BOTH) == both
+    assert set(YAML().load(clients.without(both, name="nova-docker"))["clouds"]) >= {
+        "second",
+        "second-member",
+    }
+    assert clients.without(clients.without(both, name="nova-docker"), name="second") == clients.without(
+        clients.merged(text, BOTH), name="nova-docker"
+    )
