@@ -75,9 +75,14 @@ def _decided(chosen: config.HostConfig, layout: state.Layout) -> tuple[state.Mem
     there = next(path for path in (layout.root, *layout.root.parents) if path.exists())
     facts, others = machine.look(there), clouds.others(chosen.name)
     memory.hostname = memory.hostname or _hostname(facts.hostname, chosen.name)
+    present = links.present()
     resolved = networks.resolved(
-        chosen, memory.fixed, present=links.present(), others=[other.memory.fixed for other in others]
+        chosen, memory.fixed, present=present, others=[other.memory.fixed for other in others]
     )
+    if not memory.capacity:
+        # Two daemons cannot share the kernel's datapath: where somebody has it, ours is the other one.
+        free = facts.kernel_datapath and networks.KERNEL_DATAPATH not in present.kinds
+        memory.datapath = "system" if free else "netdev"
     fixed = {name: str(getattr(resolved, name)) for name in FIXED}
     _refuse_changes(memory.fixed, fixed)
     memory.fixed = fixed
@@ -147,6 +152,8 @@ def recall(chosen: config.HostConfig) -> Cloud | None:
 def _cloud(
     chosen: config.HostConfig, memory: state.Memory, facts: machine.Machine, known: secrets.Secrets
 ) -> Cloud:
+    if memory.datapath:
+        facts = replace(facts, kernel_datapath=memory.datapath == "system")
     return Cloud(
         config=replace(networks.remembered(chosen, memory.fixed), ports=memory.ports),
         layout=state.Layout.of(chosen),

@@ -8,7 +8,7 @@ with the last.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ def leave(config: HostConfig) -> None:
         (PLACE / config.name).unlink()
 
 
-def refuse_namesake(config: HostConfig, mounted: cgroups.Hierarchies) -> None:
+def refuse_namesake(config: HostConfig, mounted: cgroups.Hierarchies, *, groups: Sequence[str]) -> None:
     """Refuse a name whose control group is another program's: `up` and `down` end what is in it.
 
     :raises NovaDockerError: if processes are in it, and no folder of the cloud tells that they are its.
@@ -108,8 +108,8 @@ def refuse_namesake(config: HostConfig, mounted: cgroups.Hierarchies) -> None:
     layout = Layout.of(config)
     if layout.memory_file.exists() or layout.started.exists() or _is_known(config):
         return
-    groups = [mount / config.name for mount in mounted.mounts]
-    held = {group: cgroups.members(group) - {os.getpid()} for group in groups}
+    places = [mount / group for mount in mounted.mounts for group in groups]
+    held = {group: cgroups.members(group) - {os.getpid()} for group in places}
     for group, pids in held.items():
         if pids:
             raise NovaDockerError(

@@ -109,6 +109,11 @@ def problems(config: HostConfig) -> list[str]:
         problems.append(
             f"name: small letters, digits and hyphens, at most 31, a letter first; got {config.name!r}"
         )
+    # systemd has the slice of the usual name within that of its first part.
+    if DEFAULT_NAME.startswith(f"{config.name}-"):
+        problems.append(
+            f"name: another than {config.name}, which systemd takes for what holds {DEFAULT_NAME}"
+        )
     for label, path in (("root", config.root), ("run_dir", config.run_dir)):
         # `down` removes both whole: neither may be a folder that a system has of itself.
         if not path.is_absolute() or len(path.parts) < 3 or ".." in path.parts:

@@ -19,6 +19,8 @@ FIXED = (
     "external_bridge",
     "tunnel_bridge",
 )
+# The interface by which the kernel's Open vSwitch datapath is seen to be in use.
+KERNEL_DATAPATH = "ovs-system"
 _BRIDGES = ("integration_bridge", "external_bridge", "tunnel_bridge")
 # A bridge of a switch, of the kernel's or the userspace datapath: one that was killed leaves it.
 _OURS_PERHAPS = ("openvswitch", "tun")

@@ -118,6 +118,7 @@ class Memory:
     :ivar hostname: the chassis' and libvirt service's host name at the first `up` (Nova forbids renaming).
     :ivar ports: where each server listens.
     :ivar capacity: the split of the machine, see `capacity`.
+    :ivar datapath: Open vSwitch's datapath type; empty where an earlier version decided.
     :ivar percent: how much of the machine was divided by it.
     :ivar clients_file: the clouds.yaml that holds our entries.
     :ivar kvm: whether KVM was found to work.
@@ -130,6 +131,7 @@ class Memory:
     ports: dict[str, int] = field(default_factory=dict)
     capacity: dict[str, Any] = field(default_factory=dict)
     percent: int = 100
+    datapath: str = ""
     fixed: dict[str, str] = field(default_factory=dict)
     forwarding_before: str = ""
     kvm: bool | None = None

@@ -46,7 +46,7 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
     # The bridge and the addresses to take away are those it came up with, whatever was configured since.
     config = networks.remembered(config, memory.fixed, whole=True)
     mounted = cgroups.hierarchies()
-    clouds.refuse_namesake(config, mounted)
+    clouds.refuse_namesake(config, mounted, groups=units.groups(config.name))
     with clouds.alone():
         last = not clouds.others(config.name)
         clouds.leave(config)
@@ -56,7 +56,7 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
     if ports:
         ports.append(ovs.tap_name(config))
         # Still under its first name, it is ours only if no other switch runs.
-        if not _other_switch([mounted.follow / name for name in _groups(config)]):
+        if not _other_switch([mounted.follow / name for name in units.groups(config.name)]):
             ports.append(datapath_tap.FIXED_NAME)
     containers = _container_ids(layout)
     present = systemd.of_cloud(config.name)
@@ -106,18 +106,13 @@ def _end_processes(config: HostConfig, mounted: cgroups.Hierarchies, *, gently: 
                 lambda: "some" if _members_everywhere(mounted, config.name) else None,
                 why="The end of servers and services", seconds=12,
             )  # fmt: skip
-    return bool(ended + sum(cgroups.kill(mounted, name=name) for name in _groups(config)))
-
-
-def _groups(config: HostConfig) -> tuple[str, ...]:
-    """Where our processes are: in the cloud's group, and below systemd in its units'."""
-    return config.name, units.group(units.slice_(config.name))
+    return bool(ended + sum(cgroups.kill(mounted, name=name) for name in units.groups(config.name)))
 
 
 def _remove_groups(config: HostConfig, mounted: cgroups.Hierarchies, *, of_systemd: list[str]) -> bool:
     if of_systemd and systemd.booted():
         systemd.forget(config.name, of_systemd)
-    return any([cgroups.remove(mounted, name=name) for name in _groups(config)]) or bool(of_systemd)
+    return any([cgroups.remove(mounted, name=name) for name in units.groups(config.name)]) or bool(of_systemd)
 
 
 def _members_everywhere(mounted: cgroups.Hierarchies, name: str) -> set[int]:

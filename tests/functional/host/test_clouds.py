@@ -84,7 +84,7 @@ def test_two_do_not_decide_at_once(place):
 def test_a_control_group_of_another_program_is_refused(tmp_path):
     with grounds.control_group() as (mounted, name):
         config = HostConfig(name=name, root=tmp_path / "root", run_dir=tmp_path / "run")
-        clouds.refuse_namesake(config, mounted)
+        clouds.refuse_namesake(config, mounted, groups=(name, f"{name}.slice"))
         group = mounted.follow / name
         with grounds.inside(group, "sleep", "60"):
             poll.until(
@@ -92,7 +92,7 @@ def test_a_control_group_of_another_program_is_refused(tmp_path):
                 why="The process in its group", seconds=10, pause=0.02,
             )  # fmt: skip
             with pytest.raises(NovaDockerError, match="is not of a cloud"):
-                clouds.refuse_namesake(config, mounted)
+                clouds.refuse_namesake(config, mounted, groups=(name, f"{name}.slice"))
             Layout.of(config).data.mkdir(parents=True)
             state.remember(Layout.of(config), Memory())
-            clouds.refuse_namesake(config, mounted)
+            clouds.refuse_namesake(config, mounted, groups=(name, f"{name}.slice"))

@@ -173,3 +173,18 @@ def test_a_name_is_one_clouds_alone(here, chosen, tmp_path):
     cloud.describe(chosen)
     with pytest.raises(NovaDockerError, match="already, under another root"):
         cloud.describe(replace(chosen, root=tmp_path / "elsewhere"))
+
+
+def test_a_datapath_of_the_kernel_that_somebody_has_is_left_to_them(here, chosen):
+    here["machine"] = replace(MACHINE, kernel_datapath=True)
+    here["network"] = Present({"ovs-system": "openvswitch"}, [])
+    assert cloud.describe(chosen).datapath == "netdev"
+    here["network"] = Present({}, [])
+    assert cloud.describe(chosen).datapath == cloud.recall(chosen).datapath == "netdev", "decided once"
+
+
+def test_our_own_datapath_of_the_kernel_is_kept(here, chosen):
+    here["machine"] = replace(MACHINE, kernel_datapath=True)
+    assert cloud.describe(chosen).datapath == "system"
+    here["network"] = Present({"ovs-system": "openvswitch", "ndk-ex": "openvswitch"}, [])
+    assert cloud.describe(chosen).datapath == "system"

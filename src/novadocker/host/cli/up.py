@@ -11,6 +11,7 @@ from novadocker.host import apply, cgroups, cloud, clouds, lock, plan, state
 from novadocker.host.cli import needs, progress
 from novadocker.host.config import HostConfig, check
 from novadocker.host.state import Layout
+from novadocker.host.supervise import units
 
 
 @click.command(
@@ -35,7 +36,7 @@ def up(config: HostConfig, verbose: bool, dry_run: bool, as_json: bool) -> None:
     try:
         with lock.held(config.root):
             mounted = cgroups.hierarchies()
-            clouds.refuse_namesake(config, mounted)
+            clouds.refuse_namesake(config, mounted, groups=units.groups(config.name))
             cgroups.claim(mounted, name=f"{config.name}/up")
             before = state.recall(Layout.of(config)).ports
             described = cloud.describe(config)

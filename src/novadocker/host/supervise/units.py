@@ -75,9 +75,18 @@ def beside(cloud: str) -> set[str]:
 
 
 def slice_(cloud: str) -> str:
-    """The slice of all of them. systemd takes a hyphen for a slash there, and none may be empty."""
-    plain = not cloud.endswith("-") and "--" not in cloud
+    """The slice of all of them.
+
+    systemd takes a hyphen for a slash there: written plainly, the slice of `a` would have that of `a-b` in
+    it, and take it along at its end.
+    """
+    plain = cloud == DEFAULT_NAME
     return f"{cloud if plain else cloud.replace('-', chr(92) + 'x2d')}.slice"
+
+
+def groups(cloud: str) -> tuple[str, ...]:
+    """Where a cloud's processes are: in the group of its name, and below systemd in its units'."""
+    return cloud, group(slice_(cloud))
 
 
 def group(unit: str) -> str:

@@ -57,7 +57,7 @@ def test_no_clouds_service_is_taken_for_anothers():
     [
         ("second", "second.slice", "second.slice"),
         ("nova-docker", "nova-docker.slice", "nova.slice/nova-docker.slice"),
-        ("a-b-c", "a-b-c.slice", "a.slice/a-b.slice/a-b-c.slice"),
+        ("nova-docker-b", "nova\\x2ddocker\\x2db.slice", "nova\\x2ddocker\\x2db.slice"),
         ("a--b", "a\\x2d\\x2db.slice", "a\\x2d\\x2db.slice"),
         ("a-", "a\\x2d.slice", "a\\x2d.slice"),
     ],
