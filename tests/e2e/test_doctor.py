@@ -174,9 +174,10 @@ def test_who_holds_a_container_s_mounts_is_named_and_the_server_goes_all_the_sam
         cloud.remove(server.id)
         assert docker(cloud, "ps", "-aq", f"--filter=label=nova.docker.uuid={server.id}") == ""
         found = examined()["held-mounts"]
-        # Of what is gone it still holds some: the kernel lets go of the server, and not of its space.
+        # Of others it still holds some. What was the server's went with its folders, here as well: since 3.18
+        # a place that is removed loses its mounts in every namespace.
         assert mine in found["cause"]
-        assert found["status"] == "fail"
+        assert found["status"] == "warn"
         assert found["fix"].startswith("systemctl restart ndk-e2e-memcached.service")
     assert examined()["held-mounts"]["status"] == "ok"
 

@@ -43,8 +43,9 @@ def page(told: Mapping[str, Mapping[str, str]]) -> str:
             ],
         ),
         "A server of containers is removed also while a process in a mount namespace of its own holds its "
-        "mounts: since Linux 3.18 such a mount keeps nobody from removing what is under it, and Docker's "
-        '"device or resource busy" is gone with that. What is left is the space, until that process ends.',
+        "mounts: since Linux 3.18 a place that is removed loses its mounts in every namespace, and Docker's "
+        '"device or resource busy" is gone with that. What is only unmounted, as a loop device or a '
+        "namespace, stays in use until that process ends; it is a failure then, and a warning before.",
     )
 
 
