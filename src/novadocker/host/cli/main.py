@@ -22,6 +22,7 @@ from novadocker.host.cli import (
     image,
     logs,
     progress,
+    render,
     status,
     up,
     why,
@@ -72,6 +73,7 @@ cli.add_command(bundle.bundle)
 cli.add_command(why.why)
 cli.add_command(env.env)
 cli.add_command(logs.logs)
+cli.add_command(render.render)
 cli.add_command(image.image)
 cli.add_command(bench.bench)
 cli.add_command(down.down)
