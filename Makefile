@@ -112,7 +112,7 @@ docs-reference: $(NEEDS)
 	@PYTHONPATH=src $(BIN)/python -W ignore -m tools.reference
 
 lock: environment
-	@cd requirements && for each in host uv dev build keys; do \
+	@cd requirements && for each in host uv dev build keys plain; do \
 		PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile -q --generate-hashes --no-header --no-annotate \
 			--no-emit-index-url --python-version 3.11 $(UPGRADE) $$each.in -o $$each.lock || exit; done
 
