@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.e2e import cable
 from tests.e2e import cloud as e2e
 from tests.e2e.relay import Relay
 
 from novadocker import files, poll
-from novadocker.host import cgroups, links, probes, render
+from novadocker.host import cgroups, probes, render
 from novadocker.host import cloud as host_cloud
 from novadocker.host.bootstrap import schemas, switch
 from novadocker.host.config import HostConfig
@@ -33,9 +34,6 @@ from novadocker.host.state import Layout
 SERVICES = ("ovsdb", "vswitchd", "ovn-controller", "containerd", "dockerd", "nova-docker")
 COMPUTE = "nova-docker"
 SPOKEN_TO = ("keystone", "glance", "placement", "neutron", "rabbitmq")
-# The cable: the switches' own addresses at its two ends, and what it is plugged into.
-FIRST_END, SECOND_END, UNDERLAY = "ndk-cable1", "ndk-cable2", "ndk-under"
-FIRST_ADDRESS, SECOND_ADDRESS = "10.255.255.1", "10.255.255.2"
 
 # Run as the init of the new process namespace; $1 root, $2 run folder, both of the first cloud.
 _SETTLE = """
@@ -248,54 +246,19 @@ class SecondHost:
         (self._holder,) = map(int, _children(outer.pid))
 
     def _lay_cable(self) -> None:
-        """Join the two switches, and have the first one's tunnels end at the cable."""
-        subprocess.run(
-            ["ip", "link", "add", FIRST_END, "type", "veth", "peer", "name", SECOND_END,
-             "netns", str(self._holder)],
-            check=True,
-        )  # fmt: skip
-        first = ["ovs-vsctl", f"--db=unix:{self._first.layout.ovs_socket}"]
-        ends_now = subprocess.run(
-            [*first, "get", "open", ".", "external_ids:ovn-encap-ip"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        self._undo.callback(subprocess.run, ["ip", "link", "del", FIRST_END], check=False)
-        self._undo.callback(subprocess.run, [*first, "--if-exists", "del-br", UNDERLAY], check=True)
-        self._undo.callback(
-            subprocess.run, [*first, "set", "open", ".", f"external_ids:ovn-encap-ip={ends_now}"], check=True
-        )
-        _plug(first, FIRST_END, datapath=self._first.datapath)
-        subprocess.run(["ip", "link", "set", FIRST_END, "up"], check=True)
-        links.give_address(UNDERLAY, address=FIRST_ADDRESS, prefix=30, mtu=1500)
-        subprocess.run([*first, "set", "open", ".", f"external_ids:ovn-encap-ip={FIRST_ADDRESS}"], check=True)
-
-        second = ["ovs-vsctl", f"--db=unix:{self._second.layout.ovs_socket}"]
-        _plug(second, SECOND_END, datapath=self._first.datapath)
-        self._enter("ip", "link", "set", SECOND_END, "up")
-        self._enter("ip", "address", "add", f"{SECOND_ADDRESS}/30", "dev", UNDERLAY)
-        self._enter("ip", "link", "set", UNDERLAY, "up")
+        vsctl = ["ovs-vsctl", f"--db=unix:{self._second.layout.ovs_socket}"]
+        cable.lay(self._first, pid=self._holder, vsctl=vsctl, enter=self._enter, undo=self._undo)
 
     def _describe_chassis(self) -> None:
         """As the composer does for its own, but without a way out: routers stay on the first host."""
-        bridge = self._second.config.integration_bridge
-        names = {
-            "system-id": self.chassis,
-            "hostname": self.chassis,
-            "ovn-remote": f"unix:{self._second.layout.ovn_sb_socket}",
-            "ovn-encap-type": "geneve",
-            "ovn-encap-ip": SECOND_ADDRESS,
-            "ovn-bridge": bridge,
-            "ovn-bridge-datapath-type": self._second.datapath,
-        }
-        subprocess.run(
-            ["ovs-vsctl", f"--db=unix:{self._second.layout.ovs_socket}", "set", "open", ".",
-             *(f'external_ids:{name}="{value}"' for name, value in names.items()),
-             "--", "add-br", bridge,
-             "--", "set", "bridge", bridge, f"datapath_type={self._second.datapath}", "fail_mode=secure"],
-            check=True,
-        )  # fmt: skip
+        told = cable.describe_chassis(
+            name=self.chassis,
+            remote=f"unix:{self._second.layout.ovn_sb_socket}",
+            bridge=self._second.config.integration_bridge,
+            datapath=self._second.datapath,
+        )
+        vsctl = ["ovs-vsctl", f"--db=unix:{self._second.layout.ovs_socket}"]
+        subprocess.run([*vsctl, *told], check=True)
 
     def _inside(self) -> list[str]:
         return ["nsenter", f"--target={self._holder}", "--net", "--mount", "--pid", "--uts", "--"]
@@ -333,14 +296,6 @@ def second_host(first: e2e.Cloud) -> Iterator[SecondHost]:
         yield host
     finally:
         host.go()
-
-
-def _plug(vsctl: list[str], end: str, *, datapath: str) -> None:
-    subprocess.run(
-        [*vsctl, "--may-exist", "add-br", UNDERLAY, "--", "set", "bridge", UNDERLAY,
-         f"datapath_type={datapath}", "--", "add-port", UNDERLAY, end],
-        check=True,
-    )  # fmt: skip
 
 
 def _children(pid: int) -> list[str]:

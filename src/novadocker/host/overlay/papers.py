@@ -71,7 +71,6 @@ def _daemon() -> str:
         "pidfile": str(model.ENGINE_RUN / "dockerd.pid"),
         # On a containerd that another dockerd uses, too, each sees its own containers alone.
         "containerd-namespace": model.SERVICE,
-        "containerd-plugin-namespace": f"{model.SERVICE}-plugins",
         "bridge": "none",
         "iptables": False,
         "ip6tables": False,
