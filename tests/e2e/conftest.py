@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One cloud for the whole tier: look at the machine, `up`, the tests in the order of their files, `down`.
 
-The files that stop and restart things have names late in the alphabet. With NOVA_DOCKER_CLOUD set to the name
+Those that kill and wipe come last. With NOVA_DOCKER_CLOUD set to the name
 of a cloud that is up, the tests use that one; those that break it then run only if NOVA_DOCKER_CLOUD_IS_OURS
 is set too, and those that take it away do not run. NOVA_DOCKER_BACKEND names the cloud's network backend,
 which chooses the tests (see `backends`).
@@ -20,6 +20,8 @@ from tests.fakes import docker_archive
 
 from novadocker.host.images.build import demo_images
 
+LATE = ("test_crash", "test_reboot", "test_up_again")
+
 
 def pytest_collection_modifyitems(config, items):
     ours = [item for item in items if item.path.parent == Path(__file__).parent]
@@ -28,6 +30,8 @@ def pytest_collection_modifyitems(config, items):
     _, others = backends.divide(ours)
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
+    # Whatever these break is not for others to stumble over; what takes the cloud away comes after them.
+    items.sort(key=lambda item: LATE.index(item.path.stem) if item.path.stem in LATE else -1)
 
 
 @pytest.fixture(scope="session")
