@@ -18,9 +18,10 @@ from tests.functional.host import grounds
 
 from novadocker import poll, run
 from novadocker.errors import NovaDockerError
-from novadocker.host import apply, mounts, probes
+from novadocker.host import apply, mounts, probes, render
 from novadocker.host.bootstrap import databases, storage, switch
 from novadocker.host.services import registry
+from novadocker.host.supervise.door import Supervision
 
 
 @pytest.fixture
@@ -45,7 +46,17 @@ def written(cloud):
 
 
 def _write(cloud) -> bool:
-    applier = apply.Applier(cloud, group=cloud.layout.root.parent / "group", supervisor=FakeSupervisor())
+    services, groups = registry.services(cloud), cloud.layout.root.parent / "group"
+    supervision = Supervision(
+        supervisor=FakeSupervisor(),
+        settings=(render.supervisor_file(cloud, services),),
+        scripts={
+            name: render.start_script(cloud, service, group=str(groups / name))
+            for name, service in services.items()
+        },
+        groups={name: groups / name for name in services},
+    )
+    applier = apply.Applier(cloud, services=services, supervision=supervision)
     return next(step for step in applier.steps() if step.name == "files").act()
 
 
