@@ -22,7 +22,6 @@ from tests.e2e.containers import docker
 from tests.fakes import docker_archive
 
 from novadocker.host import cgroups
-from novadocker.host.secrets import load
 
 
 @pytest.fixture
@@ -174,10 +173,9 @@ def test_who_holds_a_container_s_mounts_is_named_and_the_server_goes_all_the_sam
         cloud.remove(server.id)
         assert docker(cloud, "ps", "-aq", f"--filter=label=nova.docker.uuid={server.id}") == ""
         found = examined()["held-mounts"]
-        # Of others it still holds some. What was the server's went with its folders, here as well: since 3.18
-        # a place that is removed loses its mounts in every namespace.
+        # Of others it holds some still, and of this one at most what Docker unmounts before it removes the
+        # place: since 3.18 a place that is removed loses its mounts in every namespace.
         assert mine in found["cause"]
-        assert found["status"] == "warn"
         assert found["fix"].startswith("systemctl restart ndk-e2e-memcached.service")
     assert examined()["held-mounts"]["status"] == "ok"
 
@@ -250,7 +248,7 @@ def test_a_bundle_tells_no_secret_and_is_judged_elsewhere(own_cloud, servers, tm
         cloud.control("up")
     broken = _unpacked(file)
     assert file.stat().st_mode & 0o777 == 0o600
-    known = [str(value) for value in load(cloud.root / "data" / "secrets.json").values.values()]
+    known = list(json.loads((cloud.root / "data" / "secrets.json").read_text()).values())
     for folder in ("keystone/fernet-keys", "keystone/credential-keys"):
         known += [path.read_text().strip() for path in (cloud.root / "data" / folder).iterdir()]
     (key,) = [path for path in (cloud.root / "data" / "keys").iterdir() if path.suffix != ".pub"]
