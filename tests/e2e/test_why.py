@@ -135,7 +135,7 @@ def test_what_a_server_was_given_and_cannot_be(own_cloud, images, bad_images):
     assert "There is no server e2e-nobody" in refused(cloud, "e2e-nobody")
 
 
-@pytest.mark.parametrize("how", ["stopped"])
+@pytest.mark.parametrize("how", ["stopped", "frozen"])
 def test_a_chassis_that_is_away(own_cloud, images, how):
     cloud = own_cloud
     with planted(cloud) as undo:

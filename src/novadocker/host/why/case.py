@@ -27,8 +27,9 @@ _FAILED = re.compile(
     r"(?:Instance failed to spawn|Failed to build and run instance|Failed to allocate network\(s\)"
     r"|Failed to start libvirt guest|Failed to schedule instances): (?:[\w.]+: )?(?P<words>[^\n]+)"
 )
-# Requests, heartbeats and clients take a moment to notice.
-_AROUND = timedelta(seconds=5)
+# A failure is told a moment after what made it; Nova's times are of whole seconds.
+_AFTER = timedelta(seconds=5)
+_WHOLE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +178,7 @@ class Case:
         """The outage of one of these services that touches the time from its beginning to its failure."""
         for service in services:
             for gap in self.all_outages.get(service, ()):
-                if gap.begin <= self.ended + _AROUND and (gap.end or self.now) >= self.began - _AROUND:
+                if gap.begin <= self.ended + _AFTER and (gap.end or self.now) >= self.began - _WHOLE:
                     return gap
         # systemd writes no such log; what does not run now is known all the same.
         down = "" if self.upkeep else self.stopped_now(*services)

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each failure is named from what a real cloud wrote when it was planted there."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from tests.fakes import cases
 
@@ -126,6 +129,17 @@ def test_without_apis_the_logs_alone_name_it():
     found = verdict.judge(cases.case("chassis-container", missing=down))
     assert found.status == "UNKNOWN"
     assert found.rule == "network-part-down"
+
+
+def test_an_outage_that_was_over_before_is_no_cause():
+    """Seen: one test stopped the chassis, the next froze it four seconds after it ran again."""
+    case = cases.case("chassis-container")
+    before = tuple(
+        replace(each, time=case.began - timedelta(seconds=seconds))
+        for each, seconds in zip(case.upkeep, (45, 45, 4, 3), strict=True)
+    )
+    found = verdict.judge(replace(case, upkeep=before))
+    assert found.rule == "port-late"
 
 
 def test_without_the_supervisors_log_what_does_not_run_now_counts():
