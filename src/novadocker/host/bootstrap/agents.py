@@ -8,7 +8,7 @@ from novadocker.host.services import backends
 from novadocker.host.services.model import Cloud
 
 
-def wait_until_alive(cloud: Cloud, *, seconds: float = 60) -> bool:
+def wait_until_alive(cloud: Cloud, *, seconds: float = 120) -> bool:
     """Wait until Neutron lists the machine's agents as alive; changes nothing.
 
     :raises novadocker.poll.NotInTime: with the agents that are missing.

@@ -51,6 +51,8 @@ def _agent(cloud: Cloud, *, name: str, needs: tuple[str, ...], settings: Section
             **shared.messaging_sections(cloud),
             **settings,
             "DEFAULT": {"transport_url": shared.transport_url(cloud), **settings.get("DEFAULT", {})},
+            # The first report may come too early for Neutron: the next is not half a minute later.
+            "agent": {"report_interval": 10, **settings.get("agent", {})},
         },
         # All of it is made anew after a reboot: processes' ids, and what was read from Neutron.
         state=cloud.layout.run / name,
