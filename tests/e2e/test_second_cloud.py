@@ -17,8 +17,8 @@ _WORK = r": (process|namespace) "
 
 
 @pytest.fixture(scope="module")
-def second(own_first, tmp_path_factory):
-    """The second cloud, and what the machine was like before."""
+def second(own_first, servers, tmp_path_factory):
+    """The second cloud, and what the machine was like before: with the first one's servers on it."""
     if psutil.virtual_memory().available < 4 << 30:
         pytest.skip("a second control plane takes 3 GB of memory, and a server's share")
     before = tmp_path_factory.mktemp("second") / "machine.json"
