@@ -75,7 +75,14 @@ def nova(cloud: Cloud) -> None:
         as_service_user(cloud, *program, "cell_v2", "list_cells"), seconds=120, directory=cloud.layout.run
     )
     if "cell1" not in cells.out:
-        manage(cloud, *program, "cell_v2", "create_cell", "--name", "cell1", log="nova-manage")
+        templates = ("--transport-url", CELL_BROKER, "--database_connection", CELL_DATABASE)
+        manage(cloud, *program, "cell_v2", "create_cell", "--name", "cell1", *templates, log="nova-manage")
+
+
+# Cell 1's addresses as templates, which Nova fills from its configuration: the broker's port may move, and no
+# password is on a command line (nova/objects/cell_mapping.py).
+CELL_BROKER = "{scheme}://{username}:{password}@{hostname}:{port}/{path}"
+CELL_DATABASE = "{scheme}://{username}:{password}@{hostname}/{path}?{query}"
 
 
 def cell0_connection(cloud: Cloud) -> str:
