@@ -63,7 +63,13 @@ def agent(
             "host": cloud.hostname,
             **settings.get("DEFAULT", {}),
         },
-        "agent": {**settings.get("agent", {}), "root_helper": "env", "root_helper_daemon": ""},
+        "agent": {
+            **settings.get("agent", {}),
+            "root_helper": "env",
+            "root_helper_daemon": "",
+            # A killed metadata proxy or DHCP server is back by then.
+            "check_child_processes_interval": 5,
+        },
         "oslo_concurrency": {"lock_path": str(run)},
         **{section: {"helper_command": helper} for section in _PRIVSEP_SECTIONS},
     }

@@ -61,8 +61,20 @@ def database_section(cloud: Cloud, name: str, *, user: str = "") -> dict[str, st
 
 
 def messaging_sections(cloud: Cloud) -> Sections:
-    """RabbitMQ with heartbeats in a thread of their own, as servers with native threads want it."""
-    return {"oslo_messaging_rabbit": {"heartbeat_in_pthread": True, "rabbit_retry_interval": 1}}
+    """RabbitMQ with heartbeats in a thread of their own, as servers with native threads want it.
+
+    Requests lie on the broker's disk until somebody takes them, and so outlive it. Whoever lost it tries to
+    reach it again every second, instead of less and less often.
+    """
+    return {
+        "oslo_messaging_rabbit": {
+            "heartbeat_in_pthread": True,
+            "amqp_durable_queues": True,
+            "rabbit_retry_interval": 1,
+            "rabbit_retry_backoff": 0,
+            "rabbit_interval_max": 1,
+        }
+    }
 
 
 def api(
