@@ -26,7 +26,12 @@ _HEALTHY: dict[str, Any] = {
         "machine": {"VCPU": 2, "MEMORY_MB": 16000, "DISK_GB": 100},
     },
     "damaged": "",
-    "upkeep": {"alive": True, "reaped": True, "services": {"nova-api": "RUNNING", "dockerd": "RUNNING"}},
+    "upkeep": {
+        "alive": True,
+        "reaped": True,
+        "services": {"nova-api": "RUNNING", "dockerd": "RUNNING"},
+        "deaths": {},
+    },
     "folders": [],
     "hash_ring": {"nodes": 1, "alive": 1},
     "programs": {"sudo": False},

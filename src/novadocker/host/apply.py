@@ -111,6 +111,7 @@ class Applier:
             cloud.layout.etc / "start",
             cloud.layout.run,
             cloud.layout.started,
+            cloud.layout.starts,
         ):
             files.make_directory(folder)
         # Not for everybody's eyes: nova-serialproxy, for one, logs the tokens that open consoles.

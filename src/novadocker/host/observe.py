@@ -16,7 +16,7 @@ from novadocker.host import capacity, cgroups, probes, uplink
 from novadocker.host.bootstrap import computes, session
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud, Service
-from novadocker.host.supervise import choice
+from novadocker.host.supervise import choice, restarts
 from novadocker.host.supervise.door import Process
 
 T = TypeVar("T")
@@ -106,6 +106,7 @@ def _services(cloud: Cloud, problems: list[str]) -> list[ServiceState]:
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         found = list(pool.map(look, declared.values()))
+    problems += [words for name in declared if (words := restarts.restless(cloud.layout, name))]
     for state in found if processes else []:
         if not state.well:
             problems.append(

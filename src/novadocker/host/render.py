@@ -24,6 +24,12 @@ if [ -e {group}/cgroup.kill ]; then echo 1 > {group}/cgroup.kill; fi
 for pid in $(cat {group}/cgroup.procs 2>/dev/null); do kill -KILL "$pid" 2>/dev/null || true; done
 """
 
+# The first is the start that was asked for, the others come after a death; twenty of them say enough.
+_NOTE = """\
+{{ head -n 1 {file}; tail -n +2 {file} | tail -n 18; date +%s; }} > {file}.new 2>/dev/null || true
+mv {file}.new {file} || true
+"""
+
 
 def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     """The shell script that enters the control group, namespaces and user, and becomes the program.
@@ -38,8 +44,10 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
         "set -e",
     ]
     enter = [f"echo $$ > {shlex.quote(group)}/cgroup.procs"] if group else []
+    noted = _NOTE.format(file=shlex.quote(str(cloud.layout.starts / service.name))).splitlines()
     if group and not service.outlives:
         enter = [*_END_LEFTOVERS.format(group=shlex.quote(group)).splitlines(), *enter]
+    enter = [*enter, *noted]
     spaces = _namespaces(service)
     if spaces:
         again = f'exec unshare {" ".join(spaces)} -- /bin/sh "$0" inside'
@@ -96,7 +104,8 @@ def supervisor_file(cloud: Cloud, services: Mapping[str, Service]) -> ConfigFile
             "autostart = false",
             "autorestart = true",
             "startsecs = 1",
-            "startretries = 8",
+            # It waits a second longer each time, and does not give up before an hour and a half have gone.
+            "startretries = 100",
             f"stopsignal = {service.stop_signal}",
             f"stopwaitsecs = {service.stop_seconds}",
             "killasgroup = true",

@@ -110,6 +110,11 @@ class Layout:
         """What each running service was started with; see `apply`."""
         return self.run / "started"
 
+    @property
+    def starts(self) -> Path:
+        """When each service was started; see `supervise/restarts.py`."""
+        return self.run / "starts"
+
 
 @dataclass
 class Memory:

@@ -13,6 +13,7 @@ from tests.fakes import clouds
 from novadocker import poll
 from novadocker.host import cgroups, render
 from novadocker.host.services.model import Running, Service
+from novadocker.host.supervise import restarts
 
 pytestmark = pytest.mark.functional
 
@@ -56,3 +57,21 @@ def test_what_a_killed_service_left_behind_is_ended_before_the_next(groups, tmp_
         with _running(script):
             after = _settles(group, 3 if kept else 2)
             assert (left < after) is kept
+
+
+def test_each_start_is_noted_the_first_of_them_always(groups, tmp_path):
+    mounted, name = groups
+    group = mounted.follow / name / "it"
+    group.mkdir(parents=True)
+    cloud = clouds.cloud_in(tmp_path)
+    cloud.layout.starts.mkdir(parents=True)
+    service = Service(name="it", command=("true",), ready=Running())
+    script = tmp_path / "it"
+    script.write_text(render.start_script(cloud, service, group=str(group)).content)
+    note = cloud.layout.starts / "it"
+    first = ""
+    for _ in range(25):
+        subprocess.run(["/bin/sh", str(script)], check=True)
+        first = first or note.read_text().split()[0]
+    assert restarts.deaths(cloud.layout, "it") == 19
+    assert note.read_text().split()[0] == first

@@ -80,13 +80,17 @@ def test_a_mount_namespace_is_made_in_the_group_and_prepared_inside(own_hostname
         outlives=("holder",),
     )
     lines = _script(service)
-    assert lines[3:7] == [
+    assert lines[3:5] == [
         'if [ "${1:-}" != inside ]; then',
         "    echo $$ > /cg/nova-docker/it/cgroup.procs",
+    ]
+    assert "/starts/it" in lines[5]
+    assert "/starts/it" in lines[6]
+    assert lines[7:9] == [
         f'    exec unshare {words} -- /bin/sh "$0" inside',
         "fi",
     ]
-    assert lines[7] == "mount --bind a b"
+    assert lines[9] == "mount --bind a b"
 
 
 def test_without_a_mount_namespace_preparation_is_there_too():

@@ -51,6 +51,20 @@ def stopped(evidence: Evidence) -> list[Trouble]:
     ]
 
 
+def restless(evidence: Evidence) -> list[Trouble]:
+    """Services that end again and again, and are started again each time."""
+    if not evidence["ours"]:
+        return []
+    return [
+        Trouble(
+            seen=(f"{name} ended {count} times within ten minutes",),
+            cause=f"{name} does not stay up: it works for a moment at most.",
+            fix=f"nova-docker logs {name} says why; then: nova-docker up",
+        )
+        for name, count in sorted(evidence["upkeep"]["deaths"].items())
+    ]
+
+
 def reaper(evidence: Evidence) -> list[Trouble]:
     """Nobody reaps orphans: libvirt waits for the end of its probes in vain, for most of a minute."""
     if evidence["ours"]:
@@ -161,6 +175,7 @@ def servers(evidence: Evidence) -> list[Trouble]:
 CHECKS = (
     Check(id="cloud-files", asks="Can what is remembered of the cloud be read?", judge=remembered),
     Check(id="services-stopped", asks="Do the cloud's services run?", judge=stopped),
+    Check(id="services-restless", asks="Do the cloud's services stay up?", judge=restless),
     Check(id="reaper", asks="Does somebody reap what libvirt leaves behind?", judge=reaper),
     Check(id="folders", asks="Can every service work in its folders?", judge=folders),
     Check(id="external-bridge", asks="Has the bridge to the outside its address?", judge=external_bridge),

@@ -11,7 +11,7 @@ from typing import Any
 from novadocker.host.bootstrap import databases
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud
-from novadocker.host.supervise import choice
+from novadocker.host.supervise import choice, restarts
 
 _WRITE, _ENTER = 0o2, 0o1
 
@@ -37,9 +37,15 @@ def upkeep(cloud: Cloud) -> dict[str, Any]:
     """Whether the supervisor answers and has its reaper, and its word on each service."""
     supervisor = choice.of(cloud, registry.services(cloud)).supervisor
     if not supervisor.alive():
-        return {"alive": False, "reaped": False, "services": {}}
+        return {"alive": False, "reaped": False, "services": {}, "deaths": {}}
     states = {name: process.state for name, process in supervisor.processes().items()}
-    return {"alive": True, "reaped": supervisor.reaped(), "services": states}
+    ended = {name: restarts.deaths(cloud.layout, name) for name in states}
+    return {
+        "alive": True,
+        "reaped": supervisor.reaped(),
+        "services": states,
+        "deaths": {name: count for name, count in ended.items() if count >= restarts.MANY},
+    }
 
 
 def hash_ring(cloud: Cloud) -> dict[str, int]:

@@ -11,7 +11,11 @@ from novadocker import files, poll, run
 from novadocker.errors import NovaDockerError
 from novadocker.host import probes, processes, render
 from novadocker.host.services.model import Cloud, Probe, Service
+from novadocker.host.supervise import restarts
 from novadocker.host.supervise.door import Supervision
+
+# How often a service that is waited for may end before it is said not to stay up.
+_TRIES = 6
 
 
 class EndLeftovers(Protocol):
@@ -97,6 +101,7 @@ class Upkeep:
             )
         self._end_leftovers(self._group(service), outlives=service.outlives)
         files.write(note, fingerprint)
+        restarts.forget(self._cloud.layout, service.name)
         self._supervisor.begin(service.name)
         self._await(service)
         return True
@@ -113,7 +118,8 @@ class Upkeep:
 
         def missing() -> str | None:
             process = self._supervisor.processes()[service.name]
-            if process.state == "FATAL":
+            tried = restarts.deaths(self._cloud.layout, service.name)
+            if process.state == "FATAL" or (tried >= _TRIES and not process.running):
                 raise NovaDockerError(
                     f"{service.name} does not stay up.",
                     facts=run.last_words(log) or process.said,

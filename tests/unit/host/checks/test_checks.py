@@ -155,6 +155,9 @@ PLANTED = {
         "services-stopped", merged("upkeep", alive=False), "not supervised", "nova-docker up"),
     "a service gone": (
         "services-stopped", merged("upkeep", "services", dockerd="FATAL"), "dockerd", "nova-docker up"),
+    "a service that does not stay up": (
+        "services-restless", merged("upkeep", deaths={"dockerd": 12}), "dockerd does not stay up",
+        "nova-docker logs dockerd"),
     "reaper gone": ("reaper", merged("upkeep", reaped=False), "was killed", "nova-docker up"),
     "nobody reaps": (
         "reaper", {"ours": {}, "processes": [LIBVIRTD], "orphans": {"dead": 3}}, "does not reap", "tini"),

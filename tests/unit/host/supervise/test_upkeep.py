@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +191,21 @@ def test_one_that_does_not_stay_up_is_told_with_its_logs_words(machine):
     assert caught.value.summary == "it does not stay up."
     assert caught.value.facts == "2026 ERROR it: port 5 is taken"
     assert caught.value.hint == f"See {machine.layout.logs}/it.log."
+
+
+def test_one_that_is_started_again_and_again_is_not_waited_for(machine):
+    machine.upkeep().start_supervisor()
+    machine.supervisor.behaviour["it"] = ("STARTING", "BACKOFF")
+    begin = machine.supervisor.begin
+
+    def begun(name: str) -> None:
+        begin(name)
+        machine.layout.starts.mkdir()
+        (machine.layout.starts / name).write_text(f"{int(time.time())}\n" * 7)
+
+    machine.supervisor.begin = begun
+    with pytest.raises(NovaDockerError, match="does not stay up"):
+        machine.upkeep().ensure(IT)
 
 
 def test_without_a_log_the_supervisors_words_are_told(machine):
