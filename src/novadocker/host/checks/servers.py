@@ -83,7 +83,9 @@ def held_mounts(evidence: Evidence) -> list[Trouble]:
             for place in holder["stale"]
             if holder["sources"].get(place, "").startswith("/dev/loop")
         }
-        if not held and not loops:
+        # libvirtd has a namespace of its own by design, and sees what ran when it started: that goes with its
+        # place.
+        if not (held or loops) or (holder["name"] == "libvirtd" and not (stale or loops)):
             continue
         first = next(iter([*stale, *loops, *held]))
         unit = holder["unit"]

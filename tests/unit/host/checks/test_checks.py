@@ -434,6 +434,19 @@ def test_the_daemon_s_own_storage_is_nobody_s_container():
     ]
 
 
+@pytest.mark.parametrize(("stale", "status"), [([], "ok"), ([NAMESPACE], "fail")])
+def test_libvirtd_started_after_a_container_holds_nothing_but_what_is_gone(stale, status):
+    holder = HOLDER | {
+        "name": "libvirtd",
+        "mounts": [NAMESPACE],
+        "stale": stale,
+        "sources": {NAMESPACE: "nsfs"},
+    }
+    assert [each.status for each in carry_out(CHECKS["held-mounts"], seen.evidence(holders=[holder]))] == [
+        status
+    ]
+
+
 @pytest.mark.parametrize("check", CHECKS)
 def test_evidence_of_another_shape_is_said(check):
     """As a bundle of another version may hold it: nothing is thrown."""
