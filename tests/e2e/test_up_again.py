@@ -33,6 +33,22 @@ def test_status_is_well(cloud):
     assert cloud.status()["healthy"]
 
 
+def test_whatever_is_killed_comes_back(own_cloud, servers):
+    """Every service in turn, by SIGKILL; `up` then says that all is well, and it is."""
+    cloud = own_cloud
+    wrong = {}
+    for name, pid in cloud.pids().items():
+        os.kill(pid, signal.SIGKILL)
+        said = cloud.control("up", check=False)
+        after = cloud.status()
+        pids = {service["name"]: service["pid"] for service in after["services"]}
+        if said.returncode or after["problems"] or pids[name] in (0, pid):
+            wrong[name] = (said.stderr, after["problems"], pid, pids[name])
+    assert not wrong
+    for server in servers.values():
+        assert WORDS[server.kind] in server.page(), "servers outlive the services"
+
+
 def test_the_supervisor_killed_comes_back(own_cloud, servers):
     cloud = own_cloud
     pid = int((cloud.run_dir / "supervisor.pid").read_text())
