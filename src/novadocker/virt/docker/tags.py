@@ -26,8 +26,7 @@ def _describe(context: Any, instance: Any) -> None:
         *(objects.DiskMetadata(path="/", tags=[one.tag]) for one in disks if _tagged(one) and one.is_image),
     ]
     if devices or instance.device_metadata is not None:
-        instance.device_metadata = objects.InstanceDeviceMetadata(devices=devices)
-        instance.save()
+        _write(instance, devices)
 
 
 def forget(context: Any, instance: Any, mac: str) -> None:
@@ -43,8 +42,14 @@ def forget(context: Any, instance: Any, mac: str) -> None:
         devices = now.device_metadata.devices if now.device_metadata else []
         left = [one for one in devices if getattr(one, "mac", None) != mac]
         if len(left) < len(devices):
-            instance.device_metadata = objects.InstanceDeviceMetadata(devices=left)
-            instance.save()
+            _write(instance, left)
+
+
+def _write(instance: Any, devices: list[Any]) -> None:
+    instance.device_metadata = objects.InstanceDeviceMetadata(devices=devices)
+    instance.save()
+    # Else Nova, which saves the server once more at a request's end, would write what another has changed.
+    instance.obj_reset_changes(fields=["device_metadata"], recursive=True)
 
 
 def _lock(instance: Any) -> Any:

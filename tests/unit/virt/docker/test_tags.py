@@ -45,6 +45,7 @@ def test_what_is_tagged_is_in_the_metadata(monkeypatch: pytest.MonkeyPatch, save
     tagged(monkeypatch, {MAC: "front", OTHER: None}, disk="system")
     tags.describe(CONTEXT, server)
     assert saved
+    assert "device_metadata" not in server.obj_what_changed(), "Nova's next save would write it again"
     assert told(server) == [
         {"type": "nic", "mac": MAC, "tags": ["front"], "bus": "none", "address": "none", "vf_trusted": False},
         {"type": "disk", "path": "/", "tags": ["system"], "bus": "none", "address": "none"},
