@@ -46,10 +46,13 @@ def forget(context: Any, instance: Any, mac: str) -> None:
 
 
 def _write(instance: Any, devices: list[Any]) -> None:
-    instance.device_metadata = objects.InstanceDeviceMetadata(devices=devices)
+    written = objects.InstanceDeviceMetadata(devices=devices)
+    # What is marked as changed in it is stored with it: whoever reads the server would write it again with the
+    # next save, over what another has changed meanwhile.
+    written.obj_reset_changes(recursive=True)
+    instance.device_metadata = written
     instance.save()
-    # Else Nova, which saves the server once more at a request's end, would write what another has changed.
-    instance.obj_reset_changes(fields=["device_metadata"], recursive=True)
+    instance.obj_reset_changes(fields=["device_metadata"])
 
 
 def _lock(instance: Any) -> Any:

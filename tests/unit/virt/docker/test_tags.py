@@ -46,6 +46,8 @@ def test_what_is_tagged_is_in_the_metadata(monkeypatch: pytest.MonkeyPatch, save
     tags.describe(CONTEXT, server)
     assert saved
     assert "device_metadata" not in server.obj_what_changed(), "Nova's next save would write it again"
+    read = objects.InstanceDeviceMetadata.obj_from_primitive(saved[-1].obj_to_primitive())
+    assert not read.obj_what_changed(), "so would the next save of whoever reads it"
     assert told(server) == [
         {"type": "nic", "mac": MAC, "tags": ["front"], "bus": "none", "address": "none", "vf_trusted": False},
         {"type": "disk", "path": "/", "tags": ["system"], "bus": "none", "address": "none"},
