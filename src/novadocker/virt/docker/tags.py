@@ -47,8 +47,8 @@ def forget(context: Any, instance: Any, mac: str) -> None:
 
 def _write(instance: Any, devices: list[Any]) -> None:
     written = objects.InstanceDeviceMetadata(devices=devices)
-    # What is marked as changed in it is stored with it: whoever reads the server would write it again with the
-    # next save, over what another has changed meanwhile.
+    # What is marked as changed in it is stored with it: whoever reads the server would write it again with
+    # the next save, over what another has changed meanwhile.
     written.obj_reset_changes(recursive=True)
     instance.device_metadata = written
     instance.save()
