@@ -88,17 +88,13 @@ def resolved(
 def _free(config: HostConfig, present: Present, others: Sequence[Mapping[str, str]]) -> str:
     """The first network from the usual one on that overlaps nobody's; the usual one if there is none."""
     first = ipaddress.IPv4Network(config.external_cidr)
+    taken = [ipaddress.IPv4Network(config.private_cidr)]
+    taken += [ipaddress.IPv4Network(to) for to, device in present.routes if device != config.external_bridge]
+    taken += [ipaddress.IPv4Network(other["external_cidr"]) for other in others if "external_cidr" in other]
     for step in range(_TRIES):
         network = ipaddress.IPv4Network(
             (int(first.network_address) + step * first.num_addresses, first.prefixlen)
         )
-        taken = [ipaddress.IPv4Network(config.private_cidr)]
-        taken += [
-            ipaddress.IPv4Network(to) for to, device in present.routes if device != config.external_bridge
-        ]
-        taken += [
-            ipaddress.IPv4Network(other["external_cidr"]) for other in others if "external_cidr" in other
-        ]
         if not any(network.overlaps(each) for each in taken):
             return str(network)
     return str(first)
