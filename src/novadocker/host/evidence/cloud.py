@@ -15,13 +15,14 @@ _OVER = {"completed", "confirmed", "reverted", "error", "failed", "cancelled", "
 
 
 def computes(connection: Connection) -> list[dict[str, Any]]:
-    """Nova's services."""
+    """Nova's services, with why one is disabled."""
     return [
         {
             "host": each.host,
             "binary": each.binary,
             "state": each.state,
             "status": each.status,
+            "reason": each.disabled_reason,
             "seen": each.updated_at,
         }
         for each in connection.compute.services()

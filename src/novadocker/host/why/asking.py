@@ -140,21 +140,6 @@ def flavors(connection: Connection) -> list[dict[str, Any]]:
     )
 
 
-def computes(connection: Connection) -> list[dict[str, Any]]:
-    """Nova's services, with why one is disabled."""
-    return [
-        {
-            "host": each.host,
-            "binary": each.binary,
-            "state": each.state,
-            "status": each.status,
-            "reason": each.disabled_reason,
-            "seen": each.updated_at,
-        }
-        for each in connection.compute.services()
-    ]
-
-
 def providers(connection: Connection) -> list[dict[str, Any]]:
     """Placement's providers: what each can give to one server, and what is given already."""
     endpoint = {"service_type": "placement", "interface": "public"}

@@ -115,7 +115,7 @@ def _ask_apis(connection: Connection, parts: dict[str, Any], missing: dict[str, 
         "ports": lambda to: asking.ports(to, server["id"]),
         "image": lambda to: asking.image(to, server["image"]) if server["image"] else {},
         "flavors": asking.flavors,
-        "computes": asking.computes,
+        "computes": apis.computes,
         "agents": apis.agents,
         "providers": asking.providers,
     }
