@@ -10,6 +10,7 @@ from novadocker.virt.docker import names, power
 from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.errors import Busy, EngineError, NotFound, ProcessFailed
 from novadocker.virt.docker.power import Container
+from novadocker.virt.docker.progress import Done, untold
 from novadocker.virt.docker.spec import ContainerSpec
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Containers:
         roles = (names.SANDBOX, names.WORKLOAD)
         return all(self._mine(names.container(uuid=uuid, role=role)) is not None for role in roles)
 
-    def make(self, *, sandbox: ContainerSpec, workload: ContainerSpec) -> int:
+    def make(self, *, sandbox: ContainerSpec, workload: ContainerSpec, done: Done = untold) -> int:
         """Make what is missing of a server's two containers; return the sandbox's running process.
 
         Docker ties a workload to its sandbox's id: one whose sandbox is gone is made again, from its disk.
@@ -56,8 +57,10 @@ class Containers:
         if not has_sandbox:
             self._engine.create(sandbox)
         pid = self.sandbox_restarted(uuid)
+        done("sandbox")
         if not has_workload:
             self._engine.create(workload)
+        done("container")
         return pid
 
     def sandbox_restarted(self, uuid: str) -> int:

@@ -14,6 +14,7 @@ from novadocker.virt.docker import names, vif
 from novadocker.virt.docker.doors import Netlink, Plugging, SwitchDB
 from novadocker.virt.docker.errors import LinkError, PortNotReady, SwitchUnreachable
 from novadocker.virt.docker.interfaces import Interfaces
+from novadocker.virt.docker.progress import Done, untold
 from novadocker.virt.docker.vif import VifPlan
 
 LOG = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Network:
         pid: int,
         events: EventWait | None,
         adjust: bool,
+        done: Done = untold,
     ) -> None:
         """Give the namespace of process `pid` all the server's interfaces, and wait until their ports work.
 
@@ -86,6 +88,7 @@ class Network:
                     self._interfaces.adjust(context, plans, pid=pid)
                 if new:
                     self._interfaces.bring_in(context, plans, pid=pid, only=new)
+            done("plugged")
             if by_mark:
                 self._await_marks(plans)
 

@@ -13,6 +13,7 @@ from novadocker.virt.docker import files, names, resolving, vif
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.interfaces import Interfaces
 from novadocker.virt.docker.network import EventWait, Network, Vif
+from novadocker.virt.docker.progress import Done, untold
 
 LOG = logging.getLogger(__name__)
 
@@ -39,12 +40,19 @@ class Ports:
         self._instances_path = instances_path
 
     def connect(
-        self, context: Any, instance: Any, vifs: Iterable[Vif], *, pid: int, events: EventWait | None
+        self,
+        context: Any,
+        instance: Any,
+        vifs: Iterable[Vif],
+        *,
+        pid: int,
+        events: EventWait | None,
+        done: Done = untold,
     ) -> None:
         """Give a server its ports before its process starts, and its interfaces what the ports say now."""
         vifs = list(vifs)
         self._write_names(context, instance, vifs)
-        self._network.connect(context, instance, vifs, pid=pid, events=events, adjust=True)
+        self._network.connect(context, instance, vifs, pid=pid, events=events, adjust=True, done=done)
 
     def plug(self, context: Any, instance: Any, vifs: Iterable[Vif]) -> None:
         """Plug ports where they are not; those in use are not disturbed. What Nova says may be old."""

@@ -3,7 +3,6 @@
 """A server's life, put together from the rooms: built, run, removed. The order of things is decided here."""
 
 import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.ports import Ports, hostname
 from novadocker.virt.docker.process import Process
+from novadocker.virt.docker.progress import Done, Progress, untold
 from novadocker.virt.docker.spec import ContainerSpec
 
 LOG = logging.getLogger(__name__)
@@ -76,24 +76,27 @@ class Servers:
         start: bool,
     ) -> None:
         """Make a server, and start its process when its network works; after a failure, call `undo`."""
-        clock = _Phases()
-        pid = self.make(context, instance, ephemerals=ephemerals)
+        progress = Progress()
+        pid = self.make(context, instance, ephemerals=ephemerals, done=progress.done)
         self._guest.put(instance, given=given, user=administrator(instance))
-        clock.phase("containers")
+        progress.done("files")
         # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
-        vifs = list(network_info or ())
+        with progress.waiting():
+            vifs = list(network_info or ())
+        progress.done("ports")
         self._ports.describe(context, instance)
-        clock.phase("ports")
         self._guest.fill_drive(self.place(instance), instance, vifs, given=given)
-        self._ports.connect(context, instance, vifs, pid=pid, events=events)
-        clock.phase("network")
+        self._ports.connect(context, instance, vifs, pid=pid, events=events, done=progress.done)
+        progress.done("network ready")
         if start:
             self._containers.start(instance.uuid)
+            progress.done("started")
             self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
-            clock.phase("start")
-        LOG.info("Built: %s", clock, instance=instance)
+        LOG.info("Built: %s", progress, instance=instance)
 
-    def make(self, context: Any, instance: Any, *, ephemerals: Sequence[int] | None = None) -> int:
+    def make(
+        self, context: Any, instance: Any, *, ephemerals: Sequence[int] | None = None, done: Done = untold
+    ) -> int:
         """Make those of a server's containers that are missing; return the process that holds its network.
 
         :param ephemerals: the sizes of its ephemeral disks in GiB; None: those that it has.
@@ -102,8 +105,9 @@ class Servers:
         sandbox, workload = self._described(
             context, instance, image=self._images.kept(instance.uuid), wanted=own
         )
+        done("image")
         disks = self._ephemeral.make(instance.uuid, ephemerals)
-        return self._containers.make(sandbox=sandbox, workload=replace(workload, disks=disks))
+        return self._containers.make(sandbox=sandbox, workload=replace(workload, disks=disks), done=done)
 
     def stand_in(self, context: Any, instance: Any, *, image: Any) -> ContainerSpec:
         """Return what a server's container would be if it were made from another image.
@@ -236,22 +240,6 @@ class Servers:
     def lost(self, uuid: str) -> bool:
         """Say whether a server of this host has no container: somebody removed it behind our back."""
         return (self._settings.instances_path / uuid).is_dir() and self._containers.workload(uuid) is None
-
-
-class _Phases:
-    """How long the steps of a build took."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-        self._told: list[str] = []
-
-    def phase(self, name: str) -> None:
-        now = time.monotonic()
-        self._told.append(f"{name} {now - self._last:.2f} s")
-        self._last = now
-
-    def __str__(self) -> str:
-        return ", ".join(self._told)
 
 
 def administrator(instance: Any) -> str:
