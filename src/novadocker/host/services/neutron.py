@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from novadocker.host.services import backends, ml2_ovs, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
-from novadocker.host.services.model import Cloud, ConfigFile, Consumed, Folder, Running, Service
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service
 
 
 def _settings(cloud: Cloud) -> Sections:
@@ -116,8 +116,6 @@ def rpc_server(cloud: Cloud) -> Service:
         needs=("neutron-schema", "identity", "rabbitmq"),
         # An agent that asks before it listens waits a minute in vain (`rpc_response_timeout`): no queue is
         # there to keep the question. The routers' queue is the last it takes from.
-        ready=Consumed(
-            "q-l3-plugin", cloud.config.ports["rabbitmq"], rabbitmq.CLIENT, cloud.secrets["rabbitmq"]
-        ),
+        ready=rabbitmq.consumed(cloud, "q-l3-plugin"),
         within=90,
     )

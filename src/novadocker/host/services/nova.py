@@ -5,7 +5,7 @@
 from dataclasses import replace
 
 from novadocker.host.capacity import Share
-from novadocker.host.services import backends, shared
+from novadocker.host.services import backends, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service, Tcp
 
@@ -161,14 +161,20 @@ def _worker(cloud: Cloud, name: str) -> Service:
     )
 
 
+def _listening(cloud: Cloud, service: Service, topic: str, *, host: str) -> Service:
+    # Nova calls a service up for a minute after its end, and a nova-compute that starts puts into ERROR what
+    # was asked of it before it listens: its queue is the one place that tells at once.
+    return replace(service, ready=rabbitmq.consumed(cloud, f"{topic}.{host}"), within=90)
+
+
 def conductor(cloud: Cloud) -> Service:
     """The one that speaks to the database for the computes."""
-    return _worker(cloud, "nova-conductor")
+    return _listening(cloud, _worker(cloud, "nova-conductor"), "conductor", host=cloud.hostname)
 
 
 def scheduler(cloud: Cloud) -> Service:
     """The one that chooses the host."""
-    return _worker(cloud, "nova-scheduler")
+    return _listening(cloud, _worker(cloud, "nova-scheduler"), "scheduler", host=cloud.hostname)
 
 
 def serialproxy(cloud: Cloud) -> Service:
@@ -217,7 +223,7 @@ def _compute(
             for section in ("vif_plug_ovs_privileged", "nova_sys_admin", "privsep_osbrick")
         },
     }
-    return Service(
+    service = Service(
         name=name,
         needs=("nova-conductor", "placement", "glance", "neutron", *needs),
         command=(cloud.bin("nova-compute"), "--config-file", str(main), "--config-file", str(settings)),
@@ -233,6 +239,7 @@ def _compute(
         ready=Running(),
         stop_seconds=15,
     )
+    return _listening(cloud, service, "compute", host=host)
 
 
 def compute_libvirt(cloud: Cloud) -> Service:

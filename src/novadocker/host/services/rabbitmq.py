@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """RabbitMQ: the services' messages, on loopback, with an Erlang port mapper of its own."""
 
-from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service, Tcp
+from novadocker.host.services.model import Cloud, ConfigFile, Consumed, Folder, Service, Tcp
 
 USER = "rabbitmq"
 # As which every service speaks to it.
@@ -59,3 +59,8 @@ def rabbitmq(cloud: Cloud) -> Service:
         within=90,
         stop_seconds=20,
     )  # fmt: skip
+
+
+def consumed(cloud: Cloud, queue: str) -> Consumed:
+    """The probe of a service that takes its work from this queue."""
+    return Consumed(queue, cloud.config.ports["rabbitmq"], CLIENT, cloud.secrets["rabbitmq"])

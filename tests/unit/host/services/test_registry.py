@@ -11,7 +11,7 @@ from tests.fakes.supervisor import FakeSupervisor
 from novadocker.host import apply, render
 from novadocker.host.config import BACKENDS, HostConfig
 from novadocker.host.services import backends, registry
-from novadocker.host.services.model import Command, ConfigFile, Folder, Service
+from novadocker.host.services.model import Command, ConfigFile, Consumed, Folder, Service
 from novadocker.host.steps import Step
 from novadocker.host.supervise.door import Supervision
 
@@ -175,3 +175,19 @@ def test_nothing_of_ovn_runs_with_ovs():
     assert not [name for name in SERVICES["ovs"] if "ovn" in name or "maintenance" in name]
     texts = [file.content for service in SERVICES["ovs"].values() for file in service.files]
     assert not [text for text in texts if "ovnnb" in text or "ovnsb" in text]
+
+
+def test_nova_is_ready_when_its_queues_are_listened_to():
+    """Nova itself calls a service up for a minute after its end."""
+    cloud, services = CLOUDS["ovn"], SERVICES["ovn"]
+    queues = {
+        name: ready.queue
+        for name, service in services.items()
+        if isinstance(ready := service.ready, Consumed)
+    }
+    assert queues == {
+        "nova-conductor": f"conductor.{cloud.hostname}",
+        "nova-scheduler": f"scheduler.{cloud.hostname}",
+        "nova-libvirt": f"compute.{cloud.hostname}",
+        "nova-docker": f"compute.{cloud.docker_host}",
+    }
