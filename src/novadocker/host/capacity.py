@@ -13,6 +13,11 @@ from novadocker.host.machine import Machine
 OWN_MEMORY_MB = 4096
 OWN_DISK_GB = 4
 
+# A container's vCPU is a weight and a cap, no processor put aside, and an idle one costs nothing: how many
+# there can be is for memory to say. (A node of Kubernetes has 110 pods, however many processors.)
+_CONTAINERS = 128
+_OVERCOMMIT = 8.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
@@ -108,6 +113,11 @@ def _share(machine: Machine, *, cpus: int, memory_mb: int, disk_gb: int) -> Shar
         memory_mb=machine.memory_mb, reserved_memory_mb=machine.memory_mb - memory_mb,
         disk_gb=machine.disk_gb, reserved_disk_gb=machine.disk_gb - disk_gb,
     )  # fmt: skip
+
+
+def processor_ratio(share: Share) -> float:
+    """How often a share's processors are handed out to containers."""
+    return max(_OVERCOMMIT, _CONTAINERS / (share.vcpus - share.reserved_vcpus))
 
 
 def overbooked(offers: Mapping[str, Sequence[int]], has: Mapping[str, int]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.clouds import MACHINE
 
 from novadocker.errors import NovaDockerError
-from novadocker.host.capacity import OWN_DISK_GB, Share, Split, overbooked, split
+from novadocker.host.capacity import OWN_DISK_GB, Share, Split, overbooked, processor_ratio, split
 
 MACHINES = {
     "two processors": {},
@@ -108,3 +108,11 @@ def test_it_is_remembered_whole():
 )
 def test_overbooking_is_told(offers, told):
     assert overbooked(offers, MACHINE.resources) == told
+
+
+@pytest.mark.parametrize("facts", MACHINES.values(), ids=MACHINES.keys())
+def test_memory_and_not_processors_limits_how_many_containers_there_are(facts):
+    share = split(replace(MACHINE, **facts)).docker
+    cpus = share.vcpus - share.reserved_vcpus
+    assert processor_ratio(share) * cpus >= 128
+    assert processor_ratio(share) >= 8

@@ -4,7 +4,7 @@
 
 from dataclasses import replace
 
-from novadocker.host.capacity import Share
+from novadocker.host.capacity import Share, processor_ratio
 from novadocker.host.services import backends, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service, Tcp
@@ -272,7 +272,10 @@ def compute_docker(cloud: Cloud) -> Service:
         share=cloud.split.docker,
         needs=("dockerd", backends.of(cloud).switching),
         overlay={
-            "DEFAULT": {"compute_driver": "novadocker.virt.docker.DockerDriver"},
+            "DEFAULT": {
+                "compute_driver": "novadocker.virt.docker.DockerDriver",
+                "initial_cpu_allocation_ratio": processor_ratio(cloud.split.docker),
+            },
             "serial_console": {"enabled": True, "proxyclient_address": "127.0.0.1"},
             "docker": {
                 "host": f"unix://{cloud.layout.docker_socket}",
