@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,9 @@ def run(
     return finished
 
 
-def lines(command: Sequence[str | Path]) -> Iterator[bytes]:
-    """The lines a program writes, as it writes them; without a reader any more it is ended.
+@contextmanager
+def writing(command: Sequence[str | Path]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a program whose output is read as it writes it; it is ended on leaving.
 
     :raises CommandFailed: if it cannot start.
     """
@@ -88,12 +90,21 @@ def lines(command: Sequence[str | Path]) -> Iterator[bytes]:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     except OSError as error:
         raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
-    assert process.stdout is not None
     with process:
         try:
-            yield from process.stdout
+            yield process
         finally:
             process.terminate()
+
+
+def lines(command: Sequence[str | Path]) -> Iterator[bytes]:
+    """The lines a program writes, as it writes them; without a reader any more it is ended.
+
+    :raises CommandFailed: if it cannot start.
+    """
+    with writing(command) as process:
+        assert process.stdout is not None
+        yield from process.stdout
 
 
 def last_words(log: Path, *, lines: int = 5) -> str:

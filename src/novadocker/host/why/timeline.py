@@ -64,7 +64,20 @@ def phases(case: Case) -> list[Phase]:
     start = _asked(case)
     if start is None:
         return []
-    found: list[tuple[datetime, int, Phase]] = []
+    return [
+        Phase(name=name, at=max((entry.time - start).total_seconds(), 0), who=entry.service, note=note)
+        for name, entry, note in _told(case)
+        if entry.time - start < timedelta(hours=1)
+    ]
+
+
+def milestones(case: Case) -> list[tuple[str, datetime]]:
+    """The phases that the logs tell of, each with its moment, in order of time."""
+    return [(name, entry.time) for name, entry, _ in _told(case)]
+
+
+def _told(case: Case) -> list[tuple[str, Entry, str]]:
+    found: list[tuple[datetime, int, tuple[str, Entry, str]]] = []
     for rank, (name, service, words, note) in enumerate(_PHASES):
         entry = next(
             (
@@ -76,13 +89,10 @@ def phases(case: Case) -> list[Phase]:
             ),
             None,
         )
-        if entry is not None and entry.time - start < timedelta(hours=1):
-            at = max((entry.time - start).total_seconds(), 0)
-            found.append((entry.time, rank, Phase(name=name, at=at, who=entry.service, note=note(entry))))
-    ends = [time for time, _, phase in found if phase.name == "ACTIVE"]
-    return [
-        phase for time, _, phase in sorted(found, key=lambda each: each[:2]) if not ends or time <= ends[0]
-    ]
+        if entry is not None:
+            found.append((entry.time, rank, (name, entry, note(entry))))
+    ends = [time for time, _, (name, *_) in found if name == "ACTIVE"]
+    return [told for time, _, told in sorted(found, key=lambda each: each[:2]) if not ends or time <= ends[0]]
 
 
 def _own(case: Case, entry: Entry, phase: str) -> bool:
