@@ -3,33 +3,145 @@
 """`nova-docker bench`."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from novadocker.host import bench as instrument
+from novadocker.errors import NovaDockerError
+from novadocker.host.bench import measure, ratios
+from novadocker.host.bench.measure import PARTS, QUICK, Wanted
 from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 
+_COUNT = click.IntRange(1, 200)
+_QUICK = Wanted(parts=QUICK, servers=5, at_once=5)
 
-@click.command(epilog="Example: nova-docker bench --servers 5", short_help="Measure what servers take.")
-@click.option(
-    "--servers", default=5, show_default=True, type=click.IntRange(1, 100), help="How many of each kind."
+
+@click.command(
+    epilog="Example: nova-docker bench --json > before.json; …; nova-docker bench --compare before.json",
+    short_help="Measure what servers take.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON, with every single figure.")
+@click.option("--servers", type=_COUNT, help="How many are booted one after the other. [20]")
+@click.option("--at-once", type=_COUNT, help="How many are booted at once. [10]")
+@click.option("--vms", type=_COUNT, help="How many VMs, both ways: they take long. [5]")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PART",
+    type=click.Choice(PARTS),
+    help=f"Measure only this; may be given several times. One of {', '.join(PARTS)}.",
+)
+@click.option(
+    "--quick", is_flag=True, help=f"In less than a minute: {' and '.join(QUICK)} alone, five of each."
+)
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="OLD.JSON",
+    help="Show what an earlier run had beside what this one has.",
+)
+@click.option(
+    "--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JSON there, too."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON in place of the table, with every single boot.")
 @click.pass_obj
-def bench(config: HostConfig, servers: int, as_json: bool) -> None:
-    """Boot containers and VMs one at a time, delete them, and tell medians and the control plane's memory."""
+def bench(
+    config: HostConfig,
+    servers: int | None,
+    at_once: int | None,
+    vms: int | None,
+    only: tuple[str, ...],
+    quick: bool,
+    compare: Path | None,
+    save: Path | None,
+    as_json: bool,
+) -> None:
+    """Boot containers and VMs, one after the other and at once; tell what each phase took, beside the floors.
+
+    The floors are what Docker, libvirt and Nova take alone, on this machine, in the same run: docker create
+    and start, virsh define and start, and a boot on a nova-compute that does nothing. ACTIVE counts of a
+    container only if it answers at that moment. All that is made for it is removed again.
+    """
     known = needs.a_cloud(config)
-    figures = instrument.measure(known, servers=servers, say=lambda text: click.echo(text, err=True))
+    usual = _QUICK if quick else Wanted()
+    wanted = Wanted(
+        parts=only or usual.parts,
+        servers=servers or usual.servers,
+        at_once=at_once or usual.at_once,
+        vms=vms or usual.vms,
+    )
+    before = _read(compare) if compare else None
+    report = measure.run(known, wanted, say=lambda text: click.echo(text, err=True))
+    if save:
+        save.write_text(json.dumps(report, indent=1) + "\n")
     if as_json:
-        click.echo(json.dumps(figures, indent=1))
+        click.echo(json.dumps(report, indent=1))
         return
-    table = Table("server", "accepted", "ACTIVE", "gone", title=f"median of {servers}, seconds", box=None)
-    for each in figures["boots"]:
-        middle = each["median"]
-        table.add_row(each["kind"], *(f"{middle[phase]:.2f}" for phase in ("accepted", "active", "gone")))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"control plane: {figures['control_plane_mb']} MiB (PSS)")
+    show(report, before, console=Console(highlight=False))
+
+
+def show(report: dict[str, Any], before: dict[str, Any] | None, *, console: Console) -> None:
+    """Print a report as tables."""
+    for kind in ("containers", "vms", "nothing"):
+        if kind in report:
+            console.print(_phases(kind, report[kind]))
+    console.print(_figures(report, before))
+    for line in ratios.unlike(before, report) if before else []:
+        console.print(f"The two runs differ in {line}.")
+    table = Table("ratio within this run", "", "target", box=None)
+    for name, each in report["ratios"].items():
+        table.add_row(name, f"{each['ratio']:.2f}", f"≤ {each['target']}" if each["target"] else "")
+    if table.row_count:
+        console.print(table)
+
+
+def _phases(kind: str, part: dict[str, Any]) -> Table:
+    one, many = part["one"], part["at_once"]
+    table = Table(
+        kind, f"one of {one['count']}", "least, most", f"{many['count']} at once", "least, most", box=None
+    )
+    rows = [(name, one["phases"].get(name), many["phases"].get(name)) for name in one["phases"]]
+    rows += [
+        ("driver, with waiting", one["spawn"], many["spawn"]),
+        ("driver's own share", one["own"], many["own"]),
+    ]
+    rows += [("gone", one["gone"], many["gone"])]
+    for name, single, several in rows:
+        if single or several:
+            table.add_row(name, *_spread(single), *_spread(several))
+    return table
+
+
+def _spread(values: dict[str, float] | None) -> tuple[str, str]:
+    if values is None:
+        return "", ""
+    return f"{values['median']:.2f} s", f"{values['low']:.2f}, {values['high']:.2f}"
+
+
+def _figures(report: dict[str, Any], before: dict[str, Any] | None) -> Table:
+    if before is None:
+        table = Table("figure", "", box=None)
+        for name, value in ratios.figures(report).items():
+            table.add_row(name, f"{value:.2f}")
+        return table
+    table = Table("figure", "before", "now", "now / before", box=None)
+    for each in ratios.compared(before, report):
+        table.add_row(
+            each.name, f"{each.before:.2f}", f"{each.now:.2f}", f"{each.ratio:.2f}" if each.ratio else ""
+        )
+    return table
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+    except ValueError as error:
+        raise NovaDockerError(f"{file} is no report of `nova-docker bench`.", facts=str(error)) from error
+    if not isinstance(found, dict) or found.get("format") != 1:
+        raise NovaDockerError(
+            f"{file} is no report of `nova-docker bench`.", hint="Such is written by --save or --json."
+        )
+    return found

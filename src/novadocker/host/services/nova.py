@@ -287,3 +287,18 @@ def compute_docker(cloud: Cloud) -> Service:
             },
         },
     )
+
+
+def compute_nothing(cloud: Cloud) -> Service:
+    """nova-compute with a driver that does nothing, which `bench` runs for a while to measure Nova alone."""
+    return _compute(
+        cloud,
+        name="nova-nothing",
+        host=f"{cloud.hostname}-nothing",
+        share=cloud.split.docker,
+        needs=(),
+        overlay={
+            "DEFAULT": {"compute_driver": "novadocker.virt.nothing.NothingDriver"},
+            "docker": {"binding_host": cloud.hostname},
+        },
+    )

@@ -1,0 +1,258 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Boot servers one at a time and many at once, watch what becomes of them, and delete them."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from novadocker import poll
+from novadocker.errors import NovaDockerError
+from novadocker.host.bench import news, phases, records
+from novadocker.host.bench.lookout import Lookout
+from novadocker.host.bench.news import ACTIVE, FAILED, GONE, News
+from novadocker.host.bench.servers import PREFIX, Api, Asked, Kind
+from novadocker.host.bench.weight import Scales
+
+_BOOT_SECONDS, _END_SECONDS, _ANSWER_SECONDS = 300.0, 180.0, 90.0
+# So long the logs are trusted to tell; then the API is asked, in case a line was lost or its words changed.
+_TRUSTED = 10.0
+# What one server leaves to be done after its end is not to be the next one's burden, nor forgotten.
+_REST = 0.4
+
+
+@dataclass(kw_only=True)
+class Boot:
+    """One server's life; all but `began` are seconds since it was asked for.
+
+    :ivar gone: seconds from the call to delete until it had gone.
+    """
+
+    id: str
+    began: float
+    request: str
+    accepted: float
+    active: float = 0.0
+    asked: float | None = None
+    answers: float | None = None
+    answered_at_once: bool = False
+    gone: float = 0.0
+    deleted_at: float = 0.0
+    moments: Mapping[str, float] = field(default_factory=dict)
+    spawn: float | None = None
+    own: float | None = None
+
+    def told(self) -> dict[str, float]:
+        """When each phase was over."""
+        found = {"accepted": self.accepted, **self.moments, ACTIVE: self.active}
+        return found | ({"answers": self.answers} if self.answers is not None else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """All that is needed to see boots.
+
+    :ivar compute: the service that makes such servers, by its name on this machine.
+    :ivar must_answer: whether ACTIVE counts only of a server that answers.
+    """
+
+    api: Api
+    news: News
+    scales: Scales
+    logs: Mapping[str, Path]
+    lookout: Lookout | None
+    compute: str
+    must_answer: bool = False
+
+
+def one_at_a_time(watcher: Watcher, kind: Kind, *, count: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Boot, see answer, and delete one server after the other."""
+    batch = _Batch(watcher, kind)
+    for number in range(count):
+        boot = batch.ask(f"{PREFIX}-{kind.name}-{number}")
+        batch.await_active(boot)
+        batch.delete(boot)
+        batch.await_gone(boot)
+        say(f"{kind.name} {number + 1} of {count}: {_shown(boot)}")
+        time.sleep(_REST)
+    return batch.results()
+
+
+def at_once(
+    watcher: Watcher,
+    kind: Kind,
+    *,
+    count: int,
+    say: Callable[[str], None],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Boot all servers at once, and delete them at once.
+
+    :param meanwhile: called while all of them are there and nothing is asked of the cloud.
+    """
+    batch = _Batch(watcher, kind)
+    names = [f"{PREFIX}-{kind.name}-{number}" for number in range(count)]
+    gate = threading.Barrier(count)
+
+    def ask(name: str) -> Boot:
+        gate.wait(30)
+        return batch.ask(name)
+
+    with ThreadPoolExecutor(max_workers=count) as pool:
+        boots = list(pool.map(ask, names))
+        for boot in boots:
+            batch.await_active(boot)
+        meanwhile()
+        # The threads are there already: the calls leave as one.
+        list(pool.map(batch.delete, boots))
+        for boot in boots:
+            batch.await_gone(boot)
+    result = batch.results()
+    began = min(boot.began for boot in boots)
+    deleted = min(boot.deleted_at for boot in boots)
+    result["last"] = {
+        "accepted": round(max(boot.began + boot.accepted for boot in boots) - began, 3),
+        "ACTIVE": round(max(boot.began + boot.active for boot in boots) - began, 3),
+        "gone": round(max(boot.deleted_at + boot.gone for boot in boots) - deleted, 3),
+    }
+    last = ", ".join(f"{name} {at:.2f}" for name, at in result["last"].items())
+    say(f"{count} {kind.name}s at once, the last: {last} s")
+    time.sleep(_REST)
+    return result
+
+
+def _shown(boot: Boot) -> str:
+    answers = f", answers {boot.answers:.2f}" if boot.answers is not None else ""
+    return f"accepted {boot.accepted:.2f}, ACTIVE {boot.active:.2f}{answers}, gone {boot.gone:.2f} s"
+
+
+class _Batch:
+    """Boots that are judged together."""
+
+    def __init__(self, watcher: Watcher, kind: Kind) -> None:
+        self._watcher = watcher
+        self._kind = kind
+        self._boots: list[Boot] = []
+        self._marks = records.mark(watcher.logs)
+        self._times = watcher.scales.times()
+        self._cost = self._watching()
+
+    def ask(self, name: str) -> Boot:
+        asked: Asked = self._watcher.api.create(name, self._kind)
+        boot = Boot(id=asked.id, began=asked.began, request=asked.request, accepted=asked.accepted)
+        self._boots.append(boot)
+        return boot
+
+    def await_active(self, boot: Boot) -> None:
+        watcher = self._watcher
+        heard = self._await(boot, (ACTIVE, FAILED), seconds=_BOOT_SECONDS)
+        record = watcher.api.look(boot.id) or {}
+        if record.get("status") != "ACTIVE":
+            raise NovaDockerError(
+                f"A {self._kind.name} of the instrument is {record.get('status', 'gone')}, not ACTIVE.",
+                facts=str((record.get("fault") or {}).get("message", heard)),
+                hint=f"nova-docker why {boot.id}",
+            )
+        boot.active = (watcher.news.moment(boot.id, ACTIVE) or time.time()) - boot.began
+        if watcher.lookout is None:
+            return
+        answer = watcher.lookout.answer(boot.id)
+        if answer.at is None:
+            raise NovaDockerError(
+                f"A {self._kind.name} of the instrument is ACTIVE and answers nobody.",
+                facts=f"server {boot.id}, port 80, {_ANSWER_SECONDS:.0f} s",
+                hint="nova-docker doctor",
+            )
+        boot.asked = answer.asked - boot.began
+        boot.answers, boot.answered_at_once = answer.at - boot.began, answer.at_once
+        if watcher.must_answer and not answer.at_once:
+            boot.active = boot.answers
+
+    def delete(self, boot: Boot) -> None:
+        boot.deleted_at = self._watcher.api.delete(boot.id)
+
+    def await_gone(self, boot: Boot) -> None:
+        self._await(boot, (GONE,), seconds=_END_SECONDS)
+        poll.until(
+            lambda: "its record" if self._watcher.api.look(boot.id) else None,
+            why=f"The end of server {boot.id}", seconds=20, pause=0.05,
+        )  # fmt: skip
+        boot.gone = (self._watcher.news.moment(boot.id, GONE) or time.time()) - boot.deleted_at
+
+    def results(self) -> dict[str, Any]:
+        """What all of them took, and what that cost."""
+        watcher = self._watcher
+        spent = self._times.until(watcher.scales.times())
+        cost = self._watching() - self._cost
+        entries = list(records.since(self._marks, watcher.logs))
+        for boot in self._boots:
+            told = phases.told(
+                entries,
+                server=boot.id,
+                request=boot.request,
+                asked=datetime.fromtimestamp(boot.began, tz=UTC),
+                compute=watcher.compute,
+                libvirt=watcher.compute == "nova-libvirt",
+            )
+            boot.moments, boot.spawn, boot.own = told.moments, told.spawn, told.own
+        count, whole = len(self._boots), sum(spent.values())
+        return {
+            "count": count,
+            "phases": phases.spreads([boot.told() for boot in self._boots]),
+            "spawn": phases.spread([boot.spawn for boot in self._boots if boot.spawn is not None]),
+            "own": phases.spread([boot.own for boot in self._boots if boot.own is not None]),
+            "gone": phases.spread([boot.gone for boot in self._boots]),
+            # How soon after ACTIVE it was looked for, which bounds what "at that moment" means.
+            "asked_after": phases.spread(
+                [boot.asked - boot.active for boot in self._boots if boot.asked and boot.answered_at_once]
+            ),
+            "answered_late": sum(
+                boot.answers is not None and not boot.answered_at_once for boot in self._boots
+            ),
+            "processor": {
+                "seconds_a_server": round(whole / count, 3),
+                "by_service": {
+                    name: round(value / count, 3)
+                    for name, value in sorted(spent.items(), key=lambda item: -item[1])
+                },
+                "watching_percent": round(100 * cost / whole, 2) if whole else None,
+            },
+            "servers": [
+                {name: round(at, 3) for name, at in boot.told().items()} | {"gone": round(boot.gone, 3)}
+                for boot in self._boots
+            ],
+        }
+
+    def _await(self, boot: Boot, wanted: Sequence[str], *, seconds: float) -> str:
+        deadline = time.monotonic() + seconds
+        while (heard := self._watcher.news.wait(boot.id, wanted, seconds=_TRUSTED)) is None:
+            record = self._watcher.api.look(boot.id)
+            status = record["status"] if record else "DELETED"
+            if status in ("ERROR", "DELETED") or (status == "ACTIVE" and ACTIVE in wanted):
+                return str(status)
+            if time.monotonic() > deadline:
+                raise poll.NotInTime(
+                    f"{' or '.join(wanted)}: not within {seconds:.0f} s.",
+                    facts=f"server {boot.id} is {status}",
+                    hint=f"nova-docker why {boot.id}",
+                )
+        return heard
+
+    def _watching(self) -> float:
+        lookout = self._watcher.lookout
+        return self._watcher.news.cost + (lookout.cost if lookout else 0.0)
+
+
+def heard_by(lookout: Lookout) -> Callable[[str, str], None]:
+    """Have servers asked for an answer at the moment they are told to be ACTIVE."""
+
+    def heard(server: str, word: str) -> None:
+        if word == news.ACTIVE:
+            lookout.ask(server, seconds=_ANSWER_SECONDS)
+
+    return heard

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the cloud weighs: each service's memory and processor time, and the memory of the machine."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from novadocker.host import cgroups
+from novadocker.host.services import registry
+from novadocker.host.services.model import Cloud
+from novadocker.host.supervise import choice
+
+MIB = 1024 * 1024
+SERVERS, HOLDERS = "servers", "holders"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weight:
+    """At one moment.
+
+    :ivar pss: bytes by service; what holds servers (QEMU, containers' shims) and what runs in them are
+        apart, as `holders` and `servers`.
+    :ivar taken: bytes of the machine's memory that are not available.
+    """
+
+    pss: Mapping[str, int]
+    taken: int
+
+    @property
+    def control_plane(self) -> int:
+        """Bytes of all services together."""
+        return sum(size for name, size in self.pss.items() if name not in (SERVERS, HOLDERS))
+
+
+@dataclass(frozen=True)
+class Times:
+    """Processor seconds each service has had; those of processes that ended are with who waited for them."""
+
+    at: float
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def until(self, later: "Times") -> dict[str, float]:
+        """Seconds each service has had since, without those that had none."""
+        spent = {name: after - self.seconds.get(name, 0.0) for name, after in later.seconds.items()}
+        return {name: value for name, value in spent.items() if value > 0.004}
+
+
+class Scales:
+    """Looks at the processes of a cloud by their control groups."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        services = registry.services(cloud)
+        self._groups: dict[str, Path] = dict(choice.of(cloud, services).groups)
+        self._holders = {name for service in services.values() for name in service.outlives}
+        mounts = cgroups.hierarchies().mounts
+        self._servers = [mount / cloud.config.name / "servers" for mount in mounts]
+
+    def weigh(self) -> Weight:
+        """Proportional set sizes, from smaps_rollup of every process."""
+        pss = self._sum(lambda process: process.memory_full_info().pss, apart=True)
+        memory = psutil.virtual_memory()
+        return Weight(
+            pss={name: int(size) for name, size in pss.items()}, taken=memory.total - memory.available
+        )
+
+    def times(self) -> Times:
+        """Processor times so far."""
+        return Times(time.monotonic(), self._sum(lambda process: sum(process.cpu_times()[:4]), apart=False))
+
+    def idle(self, seconds: float) -> dict[str, float]:
+        """Processor time by service while nothing is asked of the cloud, as a share of one core."""
+        before = self.times()
+        time.sleep(seconds)
+        after = self.times()
+        return {name: spent / (after.at - before.at) for name, spent in before.until(after).items()}
+
+    def _sum(self, ask: Callable[[psutil.Process], float], *, apart: bool) -> dict[str, float]:
+        found: dict[str, float] = {}
+        # Where dockerd moves containers in some hierarchies only, they stay in its own group in the others.
+        inside = {pid for group in self._servers for pid in cgroups.members(group)}
+        members = {name: cgroups.members(group) - inside for name, group in self._groups.items()}
+        for name, pids in (*members.items(), (SERVERS, inside)):
+            for pid in pids:
+                try:
+                    process = psutil.Process(pid)
+                    holds = apart and name != SERVERS and process.name() in self._holders
+                    kind = HOLDERS if holds else name
+                    found[kind] = found.get(kind, 0.0) + ask(process)
+                except psutil.Error:
+                    continue  # it ended meanwhile
+        return found
