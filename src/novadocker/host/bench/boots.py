@@ -14,12 +14,13 @@ from typing import Any
 from novadocker import poll
 from novadocker.errors import NovaDockerError
 from novadocker.host.bench import news, phases, records
-from novadocker.host.bench.lookout import Lookout
+from novadocker.host.bench.lookout import PORT, Answer, Lookout
 from novadocker.host.bench.news import ACTIVE, FAILED, GONE, News
 from novadocker.host.bench.servers import PREFIX, Api, Asked, Kind
 from novadocker.host.bench.weight import Scales
 
-_BOOT_SECONDS, _END_SECONDS, _ANSWER_SECONDS = 300.0, 180.0, 90.0
+# Guests that boot at once under an emulated processor take minutes.
+_BOOT_SECONDS, _END_SECONDS, _ANSWER_SECONDS = 300.0, 180.0, 300.0
 # So long the logs are trusted to tell; then the API is asked, in case a line was lost or its words changed.
 _TRUSTED = 10.0
 # What one server leaves to be done after its end is not to be the next one's burden, nor forgotten.
@@ -75,11 +76,12 @@ def one_at_a_time(watcher: Watcher, kind: Kind, *, count: int, say: Callable[[st
     batch = _Batch(watcher, kind)
     for number in range(count):
         boot = batch.ask(f"{PREFIX}-{kind.name}-{number}")
-        batch.await_active(boot)
+        batch.await_active([boot])
         batch.delete(boot)
-        batch.await_gone(boot)
+        batch.await_gone([boot])
         say(f"{kind.name} {number + 1} of {count}: {_shown(boot)}")
         time.sleep(_REST)
+    batch.look_once_more()
     return batch.results()
 
 
@@ -105,13 +107,13 @@ def at_once(
 
     with ThreadPoolExecutor(max_workers=count) as pool:
         boots = list(pool.map(ask, names))
-        for boot in boots:
-            batch.await_active(boot)
+        batch.await_active(boots)
+        batch.look_once_more()
         meanwhile()
         # The threads are there already: the calls leave as one.
         list(pool.map(batch.delete, boots))
-        for boot in boots:
-            batch.await_gone(boot)
+        batch.await_gone(boots)
+    batch.look_once_more()
     result = batch.results()
     began = min(boot.began for boot in boots)
     deleted = min(boot.deleted_at for boot in boots)
@@ -148,41 +150,62 @@ class _Batch:
         self._boots.append(boot)
         return boot
 
-    def await_active(self, boot: Boot) -> None:
-        watcher = self._watcher
-        heard = self._await(boot, (ACTIVE, FAILED), seconds=_BOOT_SECONDS)
-        record = watcher.api.look(boot.id) or {}
-        if record.get("status") != "ACTIVE":
-            raise NovaDockerError(
-                f"A {self._kind.name} of the instrument is {record.get('status', 'gone')}, not ACTIVE.",
-                facts=str((record.get("fault") or {}).get("message", heard)),
-                hint=f"nova-docker why {boot.id}",
-            )
-        boot.active = (watcher.news.moment(boot.id, ACTIVE) or time.time()) - boot.began
-        if watcher.lookout is None:
-            return
-        answer = watcher.lookout.answer(boot.id)
+    def await_active(self, boots: Sequence[Boot]) -> None:
+        """Wait until all of them are ACTIVE, and have answered if they are to."""
+        heard = {boot.id: self._await(boot, (ACTIVE, FAILED), seconds=_BOOT_SECONDS) for boot in boots}
+        for boot in boots:
+            if heard[boot.id] != ACTIVE:
+                raise self._failed(boot)
+            boot.active = (self._watcher.news.moment(boot.id, ACTIVE) or time.time()) - boot.began
+            if self._watcher.lookout is not None:
+                self._take_answer(boot, self._watcher.lookout.answer(boot.id))
+
+    def delete(self, boot: Boot) -> None:
+        """Ask for its end."""
+        boot.deleted_at = self._watcher.api.delete(boot.id)
+
+    def await_gone(self, boots: Sequence[Boot]) -> None:
+        """Wait until nothing of them is left but, for a moment, their records."""
+        for boot in boots:
+            self._await(boot, (GONE,), seconds=_END_SECONDS)
+            boot.gone = (self._watcher.news.moment(boot.id, GONE) or time.time()) - boot.deleted_at
+
+    def look_once_more(self) -> None:
+        """See that Nova says what its services wrote: that they are ACTIVE, or no more.
+
+        :raises NovaDockerError: if it does not.
+        """
+
+        def otherwise() -> str | None:
+            statuses = self._watcher.api.statuses()
+            wrong = [
+                f"{boot.id} is {statuses.get(boot.id, 'gone')}"
+                for boot in self._boots
+                if statuses.get(boot.id) != (None if boot.gone else "ACTIVE")
+            ]
+            return ", ".join(wrong) or None
+
+        poll.until(otherwise, why="Nova's word that servers are as its services wrote", seconds=10)
+
+    def _take_answer(self, boot: Boot, answer: Answer) -> None:
         if answer.at is None:
             raise NovaDockerError(
                 f"A {self._kind.name} of the instrument is ACTIVE and answers nobody.",
-                facts=f"server {boot.id}, port 80, {_ANSWER_SECONDS:.0f} s",
+                facts=f"server {boot.id}, port {PORT}, {_ANSWER_SECONDS:.0f} s",
                 hint="nova-docker doctor",
             )
         boot.asked = answer.asked - boot.began
         boot.answers, boot.answered_at_once = answer.at - boot.began, answer.at_once
-        if watcher.must_answer and not answer.at_once:
+        if self._watcher.must_answer and not answer.at_once:
             boot.active = boot.answers
 
-    def delete(self, boot: Boot) -> None:
-        boot.deleted_at = self._watcher.api.delete(boot.id)
-
-    def await_gone(self, boot: Boot) -> None:
-        self._await(boot, (GONE,), seconds=_END_SECONDS)
-        poll.until(
-            lambda: "its record" if self._watcher.api.look(boot.id) else None,
-            why=f"The end of server {boot.id}", seconds=20, pause=0.05,
-        )  # fmt: skip
-        boot.gone = (self._watcher.news.moment(boot.id, GONE) or time.time()) - boot.deleted_at
+    def _failed(self, boot: Boot) -> NovaDockerError:
+        record = self._watcher.api.look(boot.id) or {}
+        return NovaDockerError(
+            f"A {self._kind.name} of the instrument is {record.get('status', 'gone')}, not ACTIVE.",
+            facts=str((record.get("fault") or {}).get("message", "")),
+            hint=f"nova-docker why {boot.id}",
+        )
 
     def results(self) -> dict[str, Any]:
         """What all of them took, and what that cost."""
@@ -232,9 +255,11 @@ class _Batch:
         deadline = time.monotonic() + seconds
         while (heard := self._watcher.news.wait(boot.id, wanted, seconds=_TRUSTED)) is None:
             record = self._watcher.api.look(boot.id)
-            status = record["status"] if record else "DELETED"
-            if status in ("ERROR", "DELETED") or (status == "ACTIVE" and ACTIVE in wanted):
+            status = record["status"] if record else GONE
+            if status in wanted:
                 return str(status)
+            if status in ("ERROR", GONE):
+                return FAILED
             if time.monotonic() > deadline:
                 raise poll.NotInTime(
                     f"{' or '.join(wanted)}: not within {seconds:.0f} s.",

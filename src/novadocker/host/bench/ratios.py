@@ -36,6 +36,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ("control plane, idle, % of a core", "weight.idle_percent"),
     ("a server beyond its own processes, MiB", "weight.server_mib"),
     ("up, first time", "cycle.up"),
+    ("up, nothing to do", "cycle.look"),
     ("down, data kept", "cycle.down_keep_data"),
     ("up again", "cycle.up_again"),
     ("down", "cycle.down"),

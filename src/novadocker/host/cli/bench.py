@@ -26,7 +26,7 @@ _QUICK = Wanted(parts=QUICK, servers=5, at_once=5)
 )
 @click.option("--servers", type=_COUNT, help="How many are booted one after the other. [20]")
 @click.option("--at-once", type=_COUNT, help="How many are booted at once. [10]")
-@click.option("--vms", type=_COUNT, help="How many VMs, both ways: they take long. [5]")
+@click.option("--vms", type=_COUNT, help="How many VMs, both ways: they take long. [3]")
 @click.option(
     "--only",
     multiple=True,
@@ -66,6 +66,7 @@ def bench(
     container only if it answers at that moment. All that is made for it is removed again.
     """
     known = needs.a_cloud(config)
+    needs.root()
     usual = _QUICK if quick else Wanted()
     wanted = Wanted(
         parts=only or usual.parts,

@@ -64,15 +64,17 @@ def phases(case: Case) -> list[Phase]:
     start = _asked(case)
     if start is None:
         return []
+    told = _told(case)
+    end = next((entry.time for name, entry, _ in told if name == "ACTIVE"), start + timedelta(hours=1))
     return [
         Phase(name=name, at=max((entry.time - start).total_seconds(), 0), who=entry.service, note=note)
-        for name, entry, note in _told(case)
-        if entry.time - start < timedelta(hours=1)
+        for name, entry, note in told
+        if entry.time <= end
     ]
 
 
 def milestones(case: Case) -> list[tuple[str, datetime]]:
-    """The phases that the logs tell of, each with its moment, in order of time."""
+    """The phases that the logs tell of, each with its moment, in order of time; also what came after ACTIVE."""
     return [(name, entry.time) for name, entry, _ in _told(case)]
 
 
@@ -91,8 +93,7 @@ def _told(case: Case) -> list[tuple[str, Entry, str]]:
         )
         if entry is not None:
             found.append((entry.time, rank, (name, entry, note(entry))))
-    ends = [time for time, _, (name, *_) in found if name == "ACTIVE"]
-    return [told for time, _, told in sorted(found, key=lambda each: each[:2]) if not ends or time <= ends[0]]
+    return [told for _, _, told in sorted(found, key=lambda each: each[:2])]
 
 
 def _own(case: Case, entry: Entry, phase: str) -> bool:

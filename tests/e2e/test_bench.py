@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The instrument measures what it says, and leaves nothing; nor does one that was killed."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOVA_DOCKER = Path(sys.executable).with_name("nova-docker")
+PARTS = ("containers", "docker", "virsh", "nothing")
+
+
+def _traces(cloud):
+    """All there is in the cloud that the instrument makes."""
+    connection = cloud.connection
+    compute, placement = connection.compute, connection.placement
+    return {
+        "servers": [each.name for each in compute.servers(all_projects=True)],
+        "flavors": sorted(each.name for each in compute.flavors(is_public=None)),
+        "images": sorted(each.name for each in connection.image.images()),
+        "services": sorted((each.binary, each.host) for each in compute.services()),
+        "providers": sorted(each.name for each in placement.resource_providers()),
+        "classes": sorted(
+            each.name for each in placement.resource_classes() if each.name.startswith("CUSTOM_")
+        ),
+        "files": sorted(
+            str(path)
+            for folder in (cloud.root / "etc", cloud.root / "data", cloud.run_dir)
+            for pattern in ("bench", "*nothing*")
+            for path in folder.rglob(pattern)
+        ),
+    }
+
+
+def _bench(cloud, *words):
+    where = ["--name", cloud.name, "--root", cloud.root, "--run-dir", cloud.run_dir]
+    return [NOVA_DOCKER, *where, "bench", *words]
+
+
+@pytest.fixture(scope="module")
+def before(cloud):
+    return _traces(cloud)
+
+
+@pytest.fixture(scope="module")
+def killed(cloud, before):
+    """What a run has left that was killed while its nova-compute that does nothing ran."""
+    command = _bench(cloud, "--only", "nothing", "--servers", "1", "--at-once", "1")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        for line in running.stderr:
+            if line.startswith("nothing 1 of 1"):
+                break
+        running.send_signal(signal.SIGKILL)
+        rest = running.stderr.read()
+    assert running.returncode == -signal.SIGKILL, rest
+    return _traces(cloud)
+
+
+@pytest.fixture(scope="module")
+def report(cloud, killed, tmp_path_factory):
+    file = tmp_path_factory.mktemp("bench") / "report.json"
+    only = [word for part in PARTS for word in ("--only", part)]
+    done = cloud.control(
+        "bench", "--servers", "1", "--at-once", "2", "--vms", "1", *only, "--save", str(file)
+    )
+    return json.loads(file.read_text()) | {"table": done.stdout}
+
+
+def test_a_killed_run_leaves_something_to_remove(before, killed):
+    assert killed["classes"]
+    assert killed["providers"] != before["providers"]
+
+
+def test_the_next_run_has_removed_it_with_its_own(cloud, before, report):
+    assert _traces(cloud) == before
+
+
+def test_every_phase_of_a_container_was_seen_in_its_order(report):
+    for batch, count in (("one", 1), ("at_once", 2)):
+        seen = report["containers"][batch]
+        assert len(seen["servers"]) == count
+        for boot in seen["servers"]:
+            order = ["accepted", "scheduled", "claimed", "image", "sandbox", "container", "plugged",
+                     "network ready", "started", "ACTIVE", "answers"]  # fmt: skip
+            order.remove("accepted")  # the client's own clock, and the answer may come after the scheduler
+            moments = [boot[name] for name in order]
+            assert moments == sorted(moments), boot
+            assert 0 < boot["accepted"] < boot["ACTIVE"]
+            assert {"port made", "network allocated", "gone"} <= set(boot)
+        assert 0 < seen["own"]["median"] < seen["spawn"]["median"]
+
+
+def test_watching_costs_nearly_nothing(report):
+    for batch in ("one", "at_once"):
+        assert report["containers"][batch]["processor"]["watching_percent"] < 2
+        assert report["containers"][batch]["asked_after"]["median"] < 0.5
+
+
+def test_the_floors_lie_below_what_stands_on_them(report):
+    active = report["containers"]["one"]["phases"]["ACTIVE"]["median"]
+    assert 0 < report["docker"]["one"]["started"]["median"] < active
+    assert report["nothing"]["one"]["phases"]["ACTIVE"]["median"] > 0
+    assert report["virsh"]["one"]["started"]["median"] > 0
+    assert {"container / nothing", "driver's own share / docker create and start"} <= set(report["ratios"])
+
+
+def test_the_table_tells_it(report):
+    for words in ("containers", "sandbox", "driver's own share", "container / nothing", "≤ 1.3"):
+        assert words in report["table"]
