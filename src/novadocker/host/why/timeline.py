@@ -64,8 +64,8 @@ def phases(case: Case) -> list[Phase]:
     start = _asked(case)
     if start is None:
         return []
-    told = _told(case)
-    end = next((entry.time for name, entry, _ in told if name == "ACTIVE"), start + timedelta(hours=1))
+    told, latest = _told(case), start + timedelta(hours=1)
+    end = min(latest, next((entry.time for name, entry, _ in told if name == "ACTIVE"), latest))
     return [
         Phase(name=name, at=max((entry.time - start).total_seconds(), 0), who=entry.service, note=note)
         for name, entry, note in told
@@ -74,7 +74,7 @@ def phases(case: Case) -> list[Phase]:
 
 
 def milestones(case: Case) -> list[tuple[str, datetime]]:
-    """The phases that the logs tell of, each with its moment, in order of time; also what came after ACTIVE."""
+    """The phases that the logs tell of, and what came after them, each with its moment."""
     return [(name, entry.time) for name, entry, _ in _told(case)]
 
 

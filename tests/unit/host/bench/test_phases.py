@@ -41,6 +41,11 @@ def test_every_phase_of_a_container_s_boot_has_its_moment():
     }  # fmt: skip
 
 
+def test_an_event_that_comes_after_the_server_was_built_has_its_moment_too():
+    early = [line.replace("00:24:27.069", "00:24:26.500") for line in RECORDED["lines"]]
+    assert round(_told(_entries(early)).moments["vif event"], 2) == 2.95
+
+
 def test_the_driver_s_own_share_is_without_the_time_it_waited_for_ports():
     told = _told(_entries(RECORDED["lines"]))
     assert told.spawn == 2.21
