@@ -14,6 +14,8 @@ from typing import Any
 
 import waitress
 
+from novadocker.host import garbage
+
 # Neutron and Keystone build their policy enforcer at the first request that needs it, as a global that others
 # see before it has rules: a second request meanwhile is refused with 403. So it is built before any request.
 # (Nova and Placement build theirs under a lock or whole.) By the application's module: where its enforcers
@@ -51,6 +53,7 @@ def main() -> None:
     sys.argv = [module_name]
     application = getattr(importlib.import_module(module_name), attribute)
     prepare(module_name)
+    garbage.settle()
     waitress.serve(
         application,
         host=host,
