@@ -3,7 +3,6 @@
 """The files, from templates: pure."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -35,7 +34,7 @@ def write(decided: Decided) -> Overlay:
             Rendered(name=model.DAEMON.name, content=_daemon(), place=model.DAEMON),
             Rendered(
                 name=model.RUNTIME.name,
-                content="#!/usr/bin/python3 -IS\n" + Path(oci_runtime.__file__).read_text(),
+                content=oci_runtime.program(),
                 place=model.RUNTIME,
                 mode=0o755,
             ),

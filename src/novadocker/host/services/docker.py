@@ -3,7 +3,6 @@
 """containerd and dockerd: private ones, without bridge and firewall, on storage that keeps to sizes."""
 
 import json
-from pathlib import Path
 
 from novadocker import oci_runtime
 from novadocker.host.services.model import Cloud, Command, ConfigFile, Folder, Service, Socket
@@ -80,7 +79,7 @@ def docker(cloud: Cloud) -> Service:
             ConfigFile(
                 path=runtime,
                 # A copy: where the environment lies is no business of the containers'.
-                content="#!/usr/bin/python3 -IS\n" + Path(oci_runtime.__file__).read_text(),
+                content=oci_runtime.program(),
                 mode=0o755,
             ),
         ),

@@ -50,7 +50,7 @@ OPTIONS = [
     ),
     cfg.FloatOpt(
         "start_watch",
-        default=0.2,
+        default=0.1,
         min=0.0,
         help="Seconds to watch a new server's process: one that fails within them makes the boot fail.",
     ),

@@ -109,6 +109,7 @@ class DockerEngine:
             mounts=[_mount(target, options) for target, options in spec.mounts.items()],
             storage_opt={"size": str(spec.disk)} if spec.disk else None,
             cgroup_parent=spec.cgroup_parent or None,
+            runtime=spec.runtime or None,
             log_config=LogConfig(type="local", config=_LOG_LIMIT) if spec.log else LogConfig(type="none"),
         )
         with self._translate(f"create container {spec.name}"):

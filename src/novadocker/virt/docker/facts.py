@@ -45,6 +45,14 @@ class EngineFacts:
         return _ARCHITECTURES.get(self.architecture, self.architecture)
 
     @property
+    def sandbox_runtime(self) -> str:
+        """What a sandbox runs under, where that is not the default.
+
+        What is in front of runc guards what a tenant runs; a sandbox runs our one system call.
+        """
+        return oci_runtime.RUNTIME if self.runtime == oci_runtime.NAME else ""
+
+    @property
     def version_number(self) -> int:
         """The version as the one integer Nova keeps of a hypervisor: 20.10.24 is 20010024."""
         numbers = [

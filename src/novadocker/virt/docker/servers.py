@@ -167,6 +167,7 @@ class Servers:
             init=self._settings.init,
             disk_limit=self._disk_limit(),
             rate_device=self._rate_device(),
+            sandbox_runtime=found.sandbox_runtime,
         )
         files.prepare(ground.files)
         self._guest.prepare(ground.files, instance)

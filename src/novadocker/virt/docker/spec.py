@@ -39,6 +39,7 @@ class ContainerSpec:
     :ivar disks: what is mounted to be written to.
     :ivar mounts: what the daemon mounts for it, by its place inside, as options of Docker's local volumes.
     :ivar tmpfs: folders in memory, with their mount options.
+    :ivar runtime: of the daemon's runtimes, where it is not to be the default.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ContainerSpec:
     disk: int = 0
     cgroup_parent: str = ""
     log: bool = True
+    runtime: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ class Ground:
     init: bool = True
     disk_limit: bool = False
     rate_device: str = ""
+    sandbox_runtime: str = ""
 
 
 def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
@@ -123,6 +126,7 @@ def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
         read_only=True,
         cgroup_parent=ground.cgroup_parent,
         log=False,
+        runtime=ground.sandbox_runtime,
     )
 
 

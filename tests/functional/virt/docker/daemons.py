@@ -103,7 +103,7 @@ class Dockerd:
 
     def _runtime(self) -> Path:
         runtime = self.place / "runtime"
-        runtime.write_text("#!/usr/bin/python3 -IS\n" + Path(oci_runtime.__file__).read_text())
+        runtime.write_text(oci_runtime.program())
         runtime.chmod(0o755)
         return runtime
 

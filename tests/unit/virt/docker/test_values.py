@@ -134,6 +134,13 @@ def test_a_sandbox_can_do_nothing() -> None:
     assert made.stop_signal == "SIGKILL"
 
 
+@pytest.mark.parametrize(("default", "wanted"), [("nova-docker", "runc"), ("runc", ""), ("kata", "")])
+def test_a_sandbox_needs_no_guard_in_front_of_runc(default: str, wanted: str) -> None:
+    ground = replace(GROUND, sandbox_runtime=replace(FACTS, runtime=default).sandbox_runtime)
+    assert spec.sandbox(SERVER, image="sha256:2", ground=ground).runtime == wanted
+    assert spec.workload(SERVER, image=IMAGE, ground=ground).runtime == ""
+
+
 @pytest.mark.parametrize(
     ("entrypoint", "command", "override", "wanted"),
     [
