@@ -5,8 +5,10 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def write(path: Path, content: str | bytes, *, mode: int = 0o644, uid: int = -1, gid: int = -1) -> bool:
@@ -17,11 +19,19 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o644, uid: int = -1,
     data = content.encode() if isinstance(content, str) else content
     if path.is_file() and path.read_bytes() == data:
         return _set_owner_and_mode(path, mode=mode, uid=uid, gid=gid)
+    with replacing(path, mode=mode, uid=uid, gid=gid) as stream:
+        stream.write(data)
+    return True
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644, uid: int = -1, gid: int = -1) -> Iterator[IO[bytes]]:
+    """A stream whose content is in `path` once the block has ended well, and nowhere otherwise."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         _set_owner_and_mode(temporary, mode=mode, uid=uid, gid=gid)
@@ -29,7 +39,6 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o644, uid: int = -1,
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return True
 
 
 def read_table(path: Path) -> dict[str, Any]:

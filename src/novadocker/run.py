@@ -107,6 +107,53 @@ def lines(command: Sequence[str | Path]) -> Iterator[bytes]:
         yield from process.stdout
 
 
+@contextmanager
+def beside(command: Sequence[str | Path], *, log: Path, seconds: float = 30) -> Iterator[None]:
+    """Run a program during the block; then it is asked to end (SIGTERM), and waited for.
+
+    :raises CommandFailed: if it cannot start, does not end within `seconds`, or ends with another code.
+    """
+    words = [str(word) for word in command]
+    with log.open("ab") as stream:
+        try:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            raise CommandFailed(
+                f"{words[0]} did not end within {seconds:.0f} s.", hint=f"See {log}."
+            ) from error
+    if code != 0:
+        raise CommandFailed(f"{words[0]} ended with code {code}.", facts=last_words(log), hint=f"See {log}.")
+
+
+@contextmanager
+def whatever_happens(command: Sequence[str | Path]) -> Iterator[None]:
+    """Run `command` when the block ends, or this process does, even by SIGKILL."""
+    # Its standard input ends with the last who holds the other end: this process alone does.
+    waiting = ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh", *(str(word) for word in command)]
+    process = subprocess.Popen(
+        waiting, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
 def last_words(log: Path, *, lines: int = 5) -> str:
     """The last lines of a log that say something, errors before the rest; empty if there is none."""
     if not log.is_file():

@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
+import subprocess
+import sys
 import time
 
 import pytest
 
-from novadocker import run
+from novadocker import poll, run
 
 
 def test_what_it_wrote_and_its_code():
@@ -76,3 +78,63 @@ def test_one_that_cannot_start(tmp_path, missing):
     with pytest.raises(run.CommandFailed, match="could not be started") as caught:
         run.run([program] if missing in ("right", "format") else ["true"], **options)
     assert caught.value.facts
+
+
+def test_a_program_beside_ends_with_the_block(tmp_path):
+    log = tmp_path / "log"
+    script = "echo here; trap 'echo ended; exit 0' TERM; while :; do sleep 0.05; done"
+    with run.beside(["sh", "-c", script], log=log):
+        _wait_for(lambda: log.read_text())
+    assert log.read_text().split() == ["here", "ended"]
+
+
+def test_a_program_beside_that_fails_is_told(tmp_path):
+    log, script = tmp_path / "log", "echo ERROR: no room; exit 3"
+    with (
+        pytest.raises(run.CommandFailed, match="code 3") as caught,
+        run.beside(["sh", "-c", script], log=log),
+    ):
+        _wait_for(lambda: "no room" in log.read_text())
+        time.sleep(0.1)  # until it has ended of itself, or nearly
+    assert "no room" in caught.value.facts
+
+
+def test_a_program_beside_that_does_not_end_is_killed(tmp_path):
+    log, script = tmp_path / "log", "trap '' TERM; echo here; while :; do sleep 0.05; done"
+    with (
+        pytest.raises(run.CommandFailed, match="did not end within"),
+        run.beside(["sh", "-c", script], log=log, seconds=0.3),
+    ):
+        _wait_for(lambda: log.read_text())
+
+
+_WAITS = """
+import sys
+from novadocker import run
+with run.whatever_happens(["touch", sys.argv[1]]):
+    print("begun", flush=True)
+    sys.stdin.readline()
+    {end}
+"""
+
+
+@pytest.mark.parametrize("end", ["pass", "raise KeyboardInterrupt", "killed"])
+def test_a_command_for_the_end_runs_however_it_comes(tmp_path, end):
+    mark = tmp_path / "mark"
+    script = _WAITS.format(end="pass" if end == "killed" else end)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, mark],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout.readline() == b"begun\n"
+    assert not mark.exists()
+    if end == "killed":
+        process.kill()
+    process.communicate(b"\n")
+    _wait_for(mark.exists)
+
+
+def _wait_for(ask) -> None:
+    poll.until(lambda: None if ask() else "not yet", why="The test's condition", seconds=10, pause=0.01)
