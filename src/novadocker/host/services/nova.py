@@ -26,6 +26,8 @@ def _settings(cloud: Cloud) -> Sections:
     return {
         "DEFAULT": {
             **shared.default_section(),
+            # As the cloud knows it: on a renamed machine, or another one, the conductor is not a second one.
+            "host": cloud.hostname,
             "transport_url": shared.transport_url(cloud),
             "my_ip": "127.0.0.1",
             "state_path": str(layout.data / "nova"),
