@@ -8,6 +8,7 @@ and a run on a healthy cloud changes nothing.
 
 import os
 import pwd
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,17 @@ from pathlib import Path
 from novadocker import files
 from novadocker.errors import NovaDockerError
 from novadocker.host import access, clients, plan, state, uplink
-from novadocker.host.bootstrap import agents, computes, content, databases, identity, schemas, storage, switch
+from novadocker.host.bootstrap import (
+    agents,
+    arrival,
+    computes,
+    content,
+    databases,
+    identity,
+    schemas,
+    storage,
+    switch,
+)
 from novadocker.host.services import backends, registry
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service
 from novadocker.host.steps import Listener, Step, carry_out
@@ -69,11 +80,20 @@ class Applier:
         steps.append(
             Step(name="next boot", act=self._supervision.supervisor.keep, needs=tuple(self._services))
         )
+        if arrival.pending(self._cloud.layout):
+            everything = tuple(step.name for step in steps)
+            steps.append(Step(name="arrived", act=lambda: arrival.end(self._cloud.layout), needs=everything))
         return steps
 
     def _first_time_steps(self) -> list[Step]:
         cloud, backend = self._cloud, backends.of(self._cloud)
+        own: list[Step] = []
+        databases_need = "mariadb"
+        if arrival.pending(cloud.layout):
+            own = [Step(name="arrival", act=lambda: arrival.settle(cloud), needs=("mariadb",))]
+            databases_need = "arrival"
         return [
+            *own,
             Step(name="mariadb-files", act=lambda: databases.make_files(cloud)),
             Step(name="ovs-files", act=lambda: switch.make_switch_database(cloud)),
             *_OWN_STEPS[cloud.config.network_backend](cloud),
@@ -82,7 +102,7 @@ class Applier:
             Step(name="chassis", act=lambda: switch.describe_chassis(cloud), needs=("vswitchd",)),
             Step(name="uplink", act=lambda: uplink.open_way(cloud.config), needs=("chassis",)),
             *(
-                Step(name=f"{name}-schema", act=lambda name=name: self._schema(name), needs=("mariadb",))  # type: ignore[misc]
+                Step(name=f"{name}-schema", act=lambda name=name: self._schema(name), needs=(databases_need,))  # type: ignore[misc]
                 for name in schemas.STEPS
             ),
             Step(name="identity", act=lambda: identity.fill(cloud), needs=("keystone",)),
@@ -114,6 +134,7 @@ class Applier:
             cloud.layout.starts,
         ):
             files.make_directory(folder)
+        shutil.rmtree(cloud.layout.loading, ignore_errors=True)  # a killed `load` left it
         # Not for everybody's eyes: nova-serialproxy, for one, logs the tokens that open consoles.
         files.make_directory(cloud.layout.logs, mode=0o700)
         # A file or folder that several services declare belongs to the one that is not root: root reads it

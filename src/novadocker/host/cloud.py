@@ -59,18 +59,23 @@ def _note_what_is_put_back(memory: state.Memory, others: Sequence[clouds.Other])
         memory.forwarding_before = "0" if "0" in inherited else now
 
 
-def foresee(chosen: config.HostConfig) -> Cloud:
-    """The cloud as `describe` would decide it; nothing is written, and passwords that are to be are blank."""
+def foresee(chosen: config.HostConfig, *, memory: state.Memory | None = None) -> Cloud:
+    """The cloud as `describe` would decide it; nothing is written, and passwords that are to be are blank.
+
+    :param memory: what it would remember, in place of what it does; it gets what is decided.
+    """
     config.check(chosen)
     layout = state.Layout.of(chosen)
     state.refuse_foreign(layout)
-    memory, facts = _decided(chosen, layout)
+    memory, facts = _decided(chosen, layout, memory)
     known = layout.secrets_file
     return _cloud(chosen, memory, facts, secrets.load(known) if known.exists() else secrets.blank())
 
 
-def _decided(chosen: config.HostConfig, layout: state.Layout) -> tuple[state.Memory, machine.Machine]:
-    memory = state.recall(layout)
+def _decided(
+    chosen: config.HostConfig, layout: state.Layout, memory: state.Memory | None = None
+) -> tuple[state.Memory, machine.Machine]:
+    memory = memory or state.recall(layout)
     # A folder that is not there yet will lie in the file system of what is above it.
     there = next(path for path in (layout.root, *layout.root.parents) if path.exists())
     facts, others = machine.look(there), clouds.others(chosen.name)

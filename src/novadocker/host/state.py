@@ -71,6 +71,21 @@ class Layout:
         return self.data / "state.json"
 
     @property
+    def arrival_file(self) -> Path:
+        """What a loaded cloud needs yet to be this machine's own; see `bootstrap/arrival.py`."""
+        return self.data / "arrival.json"
+
+    @property
+    def saving(self) -> Path:
+        """What `save` copies before it packs it."""
+        return self.root / "nova-docker.saving"
+
+    @property
+    def loading(self) -> Path:
+        """What `load` unpacks before any of it counts."""
+        return self.root / "nova-docker.loading"
+
+    @property
     def mysql_socket(self) -> Path:
         """MariaDB's only way in."""
         return self.run / "mariadb" / "mariadb.sock"
@@ -182,8 +197,12 @@ def refuse_foreign(layout: Layout) -> None:
         ("--root", layout.root, layout.memory_file),
         ("--run-dir", layout.run, layout.started),
     ):
-        # An interrupted first `up` leaves an empty folder for data.
-        held = [path for path in _entries(folder) if path != layout.data or _entries(path)]
+        # An interrupted first `up` leaves an empty folder for data, an interrupted `load` what it unpacked.
+        held = [
+            path
+            for path in _entries(folder)
+            if path != layout.loading and (path != layout.data or _entries(path))
+        ]
         if held and not mark.exists():
             raise NovaDockerError(
                 f"{folder} holds something that is not a cloud's.",

@@ -175,6 +175,7 @@ def _remove_files(layout: Layout, containers: list[str], outside: list[Path], *,
             layout.run: layout.started,
             layout.etc: layout.etc,
             layout.data / "ovs": layout.data / "ovs",
+            layout.saving: layout.saving,
         }
     else:
         doomed = {layout.run: layout.started, layout.root: layout.memory_file}

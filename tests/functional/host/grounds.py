@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from tests.fakes.supervisor import FakeSupervisor
 from tests.functional.virt.docker.daemons import network_namespace, require
 
-from novadocker.host import cgroups, mounts
+from novadocker import poll
+from novadocker.host import apply, cgroups, mounts, probes, render
+from novadocker.host.services import registry
+from novadocker.host.services.model import Cloud
+from novadocker.host.supervise.door import Supervision
 
-__all__ = ["control_group", "network_namespace", "require", "short_folder"]
+__all__ = ["control_group", "mariadb", "network_namespace", "require", "short_folder", "write_files"]
 
 
 @contextmanager
@@ -54,3 +60,40 @@ def inside(group: Path, *command: str) -> Iterator[subprocess.Popen]:
     finally:
         process.kill()
         process.wait()
+
+
+def write_files(cloud: Cloud) -> bool:
+    """Write the files of a cloud whose control groups are plain folders; say whether any changed."""
+    services, groups = registry.services(cloud), cloud.layout.root.parent / "group"
+    supervision = Supervision(
+        supervisor=FakeSupervisor(),
+        settings=(render.supervisor_file(cloud, services),),
+        scripts={
+            name: render.start_script(cloud, service, group=str(groups / name))
+            for name, service in services.items()
+        },
+        groups={name: groups / name for name in services},
+    )
+    applier = apply.Applier(cloud, services=services, supervision=supervision)
+    return next(step for step in applier.steps() if step.name == "files").act()
+
+
+@contextmanager
+def mariadb(cloud: Cloud) -> Iterator[None]:
+    """The cloud's MariaDB, started by its own script, until the block is left."""
+    service = registry.services(cloud)["mariadb"]
+    log = cloud.layout.logs / "mariadb.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["/bin/sh", str(cloud.layout.etc / "start" / "mariadb")], stdout=output, stderr=output, cwd="/"
+        )
+    try:
+        poll.until(
+            lambda: probes.missing(service.ready) if process.poll() is None else pytest.fail(log.read_text()),
+            why="MariaDB answers",
+            seconds=60,
+        )
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)

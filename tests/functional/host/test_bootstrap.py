@@ -4,60 +4,18 @@
 
 import os
 import pwd
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pymysql
 import pytest
 from tests.fakes import clouds
-from tests.fakes.supervisor import FakeSupervisor
 from tests.functional.host import grounds
 
 from novadocker import poll, run
 from novadocker.errors import NovaDockerError
-from novadocker.host import apply, mounts, probes, render
+from novadocker.host import mounts
 from novadocker.host.bootstrap import databases, storage, switch
-from novadocker.host.services import registry
-from novadocker.host.supervise.door import Supervision
-
-
-@pytest.fixture
-def cloud(folder):
-    for user in ("nova-docker", "rabbitmq"):
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
-            pytest.skip(f"needs the user {user}: run packages/install")
-    made = clouds.cloud_in(folder)
-    for each in (made.layout.data, made.layout.logs):
-        each.mkdir(parents=True)
-    return made
-
-
-@pytest.fixture
-def written(cloud):
-    """The cloud with all its files, whose control groups are plain folders."""
-    assert _write(cloud)
-    assert not _write(cloud)
-    return cloud
-
-
-def _write(cloud) -> bool:
-    services, groups = registry.services(cloud), cloud.layout.root.parent / "group"
-    supervision = Supervision(
-        supervisor=FakeSupervisor(),
-        settings=(render.supervisor_file(cloud, services),),
-        scripts={
-            name: render.start_script(cloud, service, group=str(groups / name))
-            for name, service in services.items()
-        },
-        groups={name: groups / name for name in services},
-    )
-    applier = apply.Applier(cloud, services=services, supervision=supervision)
-    return next(step for step in applier.steps() if step.name == "files").act()
 
 
 def _owner(path: Path) -> str:
@@ -85,29 +43,9 @@ def test_a_changed_file_is_put_right(written):
     file = written.layout.etc / "nova" / "nova.conf"
     file.chmod(0o644)
     (written.layout.etc / "start" / "mariadb").write_text("")
-    assert _write(written)
+    assert grounds.write_files(written)
     assert file.stat().st_mode & 0o777 == 0o600
-    assert not _write(written)
-
-
-@contextmanager
-def _mariadb(cloud) -> Iterator[None]:
-    service = registry.services(cloud)["mariadb"]
-    log = cloud.layout.logs / "mariadb.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["/bin/sh", str(cloud.layout.etc / "start" / "mariadb")], stdout=output, stderr=output, cwd="/"
-        )
-    try:
-        poll.until(
-            lambda: probes.missing(service.ready) if process.poll() is None else pytest.fail(log.read_text()),
-            why="MariaDB answers",
-            seconds=60,
-        )
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
+    assert not grounds.write_files(written)
 
 
 def _as(cloud, user: str, database: str, password: str) -> list[str]:
@@ -133,7 +71,7 @@ def test_mariadb_from_nothing(written):
     with pytest.raises(NovaDockerError, match="does not let us in"), databases.root_session(cloud):
         pytest.fail("nobody listens")
 
-    with _mariadb(cloud):
+    with grounds.mariadb(cloud):
         assert databases.tables(cloud) == {}
         for name in ("nova", "nova_cell0", "keystone"):
             databases.make_database(cloud, name, anew=True)
@@ -153,7 +91,7 @@ def test_mariadb_from_nothing(written):
         assert databases.tables(cloud)["nova"] == 0
 
     other = replace(cloud, secrets=replace(clouds.SECRETS, values=clouds.SECRETS.values | {"nova-db": "new"}))
-    with _mariadb(cloud):
+    with grounds.mariadb(cloud):
         databases.make_database(other, "nova", anew=False)
         assert _as(cloud, "nova", "nova", "new") == []
 

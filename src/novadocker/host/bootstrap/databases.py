@@ -5,8 +5,10 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pymysql
+from pymysql.cursors import Cursor as Cursor
 
 from novadocker import run
 from novadocker.errors import NovaDockerError
@@ -38,17 +40,25 @@ def make_files(cloud: Cloud) -> bool:
 
 
 @contextmanager
-def root_session(cloud: Cloud) -> Iterator[pymysql.cursors.Cursor]:
+def root_session(cloud: Cloud) -> Iterator[Cursor]:
     """A session as the database's root, who is known by being the machine's.
 
     :raises NovaDockerError: if the server cannot be reached.
     """
+    with root_session_at(cloud.layout.mysql_socket, log=cloud.layout.logs / "mariadb.log") as cursor:
+        yield cursor
+
+
+@contextmanager
+def root_session_at(socket: Path, *, log: Path) -> Iterator[Cursor]:
+    """A session as the root of whichever database listens there.
+
+    :raises NovaDockerError: if the server cannot be reached.
+    """
     try:
-        connection = pymysql.connect(unix_socket=str(cloud.layout.mysql_socket), user="root", autocommit=True)
+        connection = pymysql.connect(unix_socket=str(socket), user="root", autocommit=True)
     except pymysql.MySQLError as error:
-        raise NovaDockerError(
-            "MariaDB does not let us in.", facts=str(error), hint=f"See {cloud.layout.logs / 'mariadb.log'}."
-        ) from error
+        raise NovaDockerError("MariaDB does not let us in.", facts=str(error), hint=f"See {log}.") from error
     try:
         with connection.cursor() as cursor:
             yield cursor

@@ -5,6 +5,7 @@
 from openstack.connection import Connection
 
 from novadocker.host.bootstrap import session
+from novadocker.host.secrets import Secret
 from novadocker.host.services.model import Cloud
 
 # type: (name, port's name, path)
@@ -20,6 +21,13 @@ INTERFACES = {"identity": ("public", "internal", "admin")}
 SERVICE_USERS = ("glance", "placement", "neutron", "nova")
 
 
+def passwords(cloud: Cloud) -> dict[str, Secret]:
+    """The passwords of the users that are the cloud's own, by their names."""
+    names = {"admin": "admin", session.MEMBER: "member", session.ALTERNATIVE: "alt"}
+    names |= {name: f"{name}-user" for name in SERVICE_USERS}
+    return {user: cloud.secrets[name] for user, name in names.items()}
+
+
 def fill(cloud: Cloud) -> bool:
     """Make what is missing; say whether anything was."""
     with session.administrator(cloud) as connection:
@@ -27,25 +35,24 @@ def fill(cloud: Cloud) -> bool:
         users = {user.name: user for user in connection.identity.users()}
         roles = {role.name: role for role in connection.identity.roles()}
         changed = False
-        members = {session.MEMBER: ("member", session.PROJECT)}
+        members = {session.MEMBER: session.PROJECT}
         if cloud.config.devstack:
-            members[session.ALTERNATIVE] = ("alt", session.ALTERNATIVE)
-        for name in ("service", *(project for _, project in members.values())):
+            members[session.ALTERNATIVE] = session.ALTERNATIVE
+        for name in ("service", *members.values()):
             if name not in projects:
                 projects[name] = connection.identity.create_project(name=name, domain_id="default")
                 changed = True
-        wanted = {name: (cloud.secrets[f"{name}-user"], projects["service"]) for name in SERVICE_USERS}
-        wanted |= {
-            user: (cloud.secrets[word], projects[project]) for user, (word, project) in members.items()
-        }
-        for name, (password, project) in wanted.items():
+        wanted = {name: projects["service"] for name in SERVICE_USERS}
+        wanted |= {user: projects[project] for user, project in members.items()}
+        known = passwords(cloud)
+        for name, project in wanted.items():
             if name not in users:
                 users[name] = connection.identity.create_user(
-                    name=name, password=str(password), domain_id="default", default_project_id=project.id
+                    name=name, password=str(known[name]), domain_id="default", default_project_id=project.id
                 )
                 changed = True
         grants = [(user, "service", role) for user in SERVICE_USERS for role in ("service", "admin")]
-        for user, (_, project) in members.items():
+        for user, project in members.items():
             grants += [(user, project, "member"), ("admin", project, "admin")]
         held = {
             (grant.user["id"], (grant.scope.get("project") or {}).get("id"), grant.role["id"])

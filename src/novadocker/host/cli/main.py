@@ -20,9 +20,11 @@ from novadocker.host.cli import (
     down,
     env,
     image,
+    load,
     logs,
     progress,
     render,
+    save,
     status,
     up,
     why,
@@ -76,6 +78,8 @@ cli.add_command(logs.logs)
 cli.add_command(render.render)
 cli.add_command(image.image)
 cli.add_command(bench.bench)
+cli.add_command(save.save)
+cli.add_command(load.load)
 cli.add_command(down.down)
 cli.add_command(completion.completion)
 

@@ -35,18 +35,9 @@ def up(config: HostConfig, verbose: bool, dry_run: bool, as_json: bool) -> None:
     shown = progress.Progress(verbose=verbose)
     try:
         with lock.held(config.root):
-            mounted = cgroups.hierarchies()
-            clouds.refuse_namesake(config, mounted, groups=units.groups(config.name))
-            cgroups.claim(mounted, name=f"{config.name}/up")
-            before = state.recall(Layout.of(config)).ports
-            described = cloud.describe(config)
-            for line in _moved({**config.ports, **before}, described.config):
-                click.echo(line, err=True)
-            changed = apply.of(described).bring_up(shown)
+            changed = bring_up(config, shown)
     finally:
         shown.close()
-    for line in cloud.promised_twice(described):
-        click.echo(f"Promised to servers by more than one cloud: {line}", err=True)
     if changed:
         click.echo(f"The cloud {config.name} is up ({shown.elapsed:.0f} s).", err=True)
     else:
@@ -55,6 +46,24 @@ def up(config: HostConfig, verbose: bool, dry_run: bool, as_json: bool) -> None:
             f"({shown.elapsed:.1f} s).",
             err=True,
         )
+
+
+def bring_up(config: HostConfig, shown: progress.Progress) -> int:
+    """Decide, carry out, and say what is not as expected; returns how many steps changed something.
+
+    :raises NovaDockerError: what kept the cloud from coming up.
+    """
+    mounted = cgroups.hierarchies()
+    clouds.refuse_namesake(config, mounted, groups=units.groups(config.name))
+    cgroups.claim(mounted, name=f"{config.name}/up")
+    before = state.recall(Layout.of(config)).ports
+    described = cloud.describe(config)
+    for line in _moved({**config.ports, **before}, described.config):
+        click.echo(line, err=True)
+    changed = apply.of(described).bring_up(shown)
+    for line in cloud.promised_twice(described):
+        click.echo(f"Promised to servers by more than one cloud: {line}", err=True)
+    return changed
 
 
 def _moved(before: Mapping[str, int], now: HostConfig) -> list[str]:

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a loaded cloud this machine's own, once its database runs: passwords that nobody else knows.
+
+A note in the cloud's data says that it has been loaded, and stays until all of it is up: `load` begins anew
+where it finds one, `up` goes on.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from novadocker import files
+from novadocker.errors import NovaDockerError
+from novadocker.host.bootstrap import content, databases, identity
+from novadocker.host.services import mariadb
+from novadocker.host.services.model import Cloud
+from novadocker.host.state import Layout
+
+# As many as Keystone takes itself for this kind of hash (keystone/common/password_hashers/pbkdf2.py). Its
+# usual kind, bcrypt, takes ten times as long at every login, which protects words that people choose.
+_ROUNDS = 25000
+_SET_PASSWORD = (
+    "UPDATE keystone.password SET password_hash = %s, expires_at = NULL, expires_at_int = NULL "
+    "WHERE local_user_id IN "
+    "(SELECT id FROM keystone.local_user WHERE name = %s AND domain_id = 'default')"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What was loaded.
+
+    :ivar renewed: whether the cloud is to have other passwords and keys than the saved one.
+    :ivar keypair: the public half of the saved cloud's own keypair.
+    """
+
+    renewed: bool
+    keypair: str
+
+
+def note(layout: Layout, arrival: Arrival) -> None:
+    """Say that what is in the cloud's data was loaded."""
+    files.write(layout.arrival_file, json.dumps(asdict(arrival), indent=1) + "\n", mode=0o600)
+
+
+def pending(layout: Layout) -> bool:
+    """Whether the cloud was loaded and has not come up since."""
+    return layout.arrival_file.exists()
+
+
+def end(layout: Layout) -> bool:
+    """The cloud is up: it is as any other from now on."""
+    layout.arrival_file.unlink()
+    return True
+
+
+def settle(cloud: Cloud) -> bool:
+    """Let the database know the passwords of this cloud in place of the saved one's; twice is harmless."""
+    arrival = _read(cloud.layout)
+    if not arrival.renewed:
+        return False
+    with databases.root_session(cloud) as cursor:
+        for owner in sorted({mariadb.owner(name) for name in mariadb.DATABASES}):
+            password = cloud.secrets[f"{owner}-db"]
+            cursor.execute(f"ALTER USER `{owner}`@`localhost` IDENTIFIED BY %s", (password,))
+        for user, password in identity.passwords(cloud).items():
+            cursor.execute(_SET_PASSWORD, (hashed(password), user))
+        # `up` makes another, with a private half that only this machine has.
+        cursor.execute(
+            "DELETE FROM nova_api.key_pairs WHERE name = %s AND public_key = %s",
+            (content.KEYPAIR, arrival.keypair),
+        )
+    return True
+
+
+def hashed(password: str) -> str:
+    """A password as Keystone keeps it."""
+    salt = os.urandom(16)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ROUNDS)
+    words = [base64.b64encode(each).rstrip(b"=").decode() for each in (salt, digest)]
+    return f"$pbkdf2-sha512${_ROUNDS}${'$'.join(words)}"
+
+
+def _read(layout: Layout) -> Arrival:
+    try:
+        return Arrival(**files.read_table(layout.arrival_file))
+    except (TypeError, ValueError) as error:
+        raise NovaDockerError(
+            f"The note of what was loaded, {layout.arrival_file}, is damaged.", facts=str(error),
+            hint="Load the file again: it begins anew.",
+        ) from error  # fmt: skip
