@@ -6,6 +6,7 @@ Without a mark a test runs on OVN's alone: what it looks at is the same with bot
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,13 @@ BACKEND = os.environ.get("NOVA_DOCKER_BACKEND", "ovn")
 # The story, and what a network does for it.
 BOTH = pytest.mark.backends("ovn", "ovs")
 OVS = pytest.mark.backends("ovs")
+
+
+def chosen(folder: Path) -> Path:
+    """A configuration that says which backend the cloud is to have."""
+    file = folder / "cloud.toml"
+    file.write_text(f'[network]\nbackend = "{BACKEND}"\n')
+    return file
 
 
 def divide(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:

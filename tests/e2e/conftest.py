@@ -20,7 +20,7 @@ from tests.fakes import docker_archive
 
 from novadocker.host.images.build import demo_images
 
-LATE = ("test_crash", "test_reboot", "test_up_again")
+LATE = ("test_crash", "test_reboot", "test_up_again", "test_warm")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -56,8 +56,7 @@ def cloud(tmp_path_factory):
     with neighbours.both() as look:
         found.neighbours, found.neighbours_before = look, look()
         subprocess.run(snapshot, check=True)
-        chosen = tmp_path_factory.mktemp("chosen") / "cloud.toml"
-        chosen.write_text(f'[network]\nbackend = "{backends.BACKEND}"\n')
+        chosen = backends.chosen(tmp_path_factory.mktemp("chosen"))
         try:
             # From then on it is remembered.
             found.control("--config", str(chosen), "up")
