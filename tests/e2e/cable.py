@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""A cable between the cloud's switch and that of a second machine, which tunnels go through."""
+"""A second machine beside the cloud's, for a while, and the cable between their switches for tunnels."""
 
 import contextlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 from novadocker.host import links
 from novadocker.host.services.model import Cloud
@@ -12,6 +13,33 @@ from novadocker.host.services.model import Cloud
 # The switches' own addresses at its two ends, and what it is plugged into.
 FIRST_END, SECOND_END, UNDERLAY = "ndk-cable1", "ndk-cable2", "ndk-under"
 FIRST_ADDRESS, SECOND_ADDRESS = "10.255.255.1", "10.255.255.2"
+
+
+class Machine(Protocol):
+    """A second machine, which comes and goes."""
+
+    def come(self) -> None: ...
+
+    def go(self) -> None: ...
+
+    def last_words(self) -> str: ...
+
+
+Second = TypeVar("Second", bound=Machine)
+
+
+@contextlib.contextmanager
+def for_a_while(machine: Second) -> Iterator[Second]:
+    """A machine that is gone afterwards; where it does not come, its last words say why."""
+    try:
+        try:
+            machine.come()
+        except Exception as error:
+            error.add_note(machine.last_words())
+            raise
+        yield machine
+    finally:
+        machine.go()
 
 
 def lay(

@@ -3,9 +3,11 @@
 """Containers as the host sees them, for what no client of the cloud can show; and what all must do."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e.cloud import WORDS, Cloud, Running, get, until
+from tests.e2e.cloud import CONTAINER, WORDS, Cloud, Running, get, until
 
 
 def docker(cloud: Cloud, *words: str, check: bool = True) -> str:
@@ -20,6 +22,18 @@ def inside(cloud: Cloud, server_id: str, script: str, *, user: str = "0:0") -> s
     """What a shell inside a server says. As root it may do what root of its user namespace may."""
     how = ["--privileged"] if user == "0:0" else []  # else as little as the image's own user
     return docker(cloud, "exec", *how, "--user", user, f"nova-{server_id}", "sh", "-c", script)
+
+
+@contextmanager
+def marked(cloud: Cloud, image: Any, *, name: str, script: str) -> Iterator[Running]:
+    """A container for a while, on whose disk a shell has left something."""
+    with cloud.server(name, image) as asked:
+        settled = cloud.settled(asked)
+        assert settled.status == "ACTIVE", settled.fault
+        running = cloud.reachable(settled, CONTAINER)
+        running.page()
+        inside(cloud, running.id, script)
+        yield running
 
 
 def answers(cloud: Cloud, server: Running) -> str:

@@ -241,19 +241,9 @@ class PlainHost:
         self._undo.callback(process.wait, 20)
 
 
-@contextlib.contextmanager
-def plain_host(first: e2e.Cloud) -> Iterator[PlainHost]:
+def plain_host(first: e2e.Cloud) -> contextlib.AbstractContextManager[PlainHost]:
     """A plain host that is gone afterwards."""
-    host = PlainHost(first)
-    try:
-        try:
-            host.come()
-        except Exception as error:
-            error.add_note(host.last_words())
-            raise
-        yield host
-    finally:
-        host.go()
+    return cable.for_a_while(PlainHost(first))
 
 
 def _make_group(group: Path) -> None:

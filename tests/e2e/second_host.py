@@ -283,19 +283,9 @@ class SecondHost:
         return any(agent.is_alive for agent in self.cloud.connection.network.agents(host=self.chassis))
 
 
-@contextlib.contextmanager
-def second_host(first: e2e.Cloud) -> Iterator[SecondHost]:
+def second_host(first: e2e.Cloud) -> contextlib.AbstractContextManager[SecondHost]:
     """A second host that is gone afterwards."""
-    host = SecondHost(first)
-    try:
-        try:
-            host.come()
-        except Exception as error:
-            error.add_note(host.last_words())
-            raise
-        yield host
-    finally:
-        host.go()
+    return cable.for_a_while(SecondHost(first))
 
 
 def _children(pid: int) -> list[str]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from tests.e2e.cloud import CONTAINER, MACHINE, get, until
-from tests.e2e.containers import NOTHING, answers, docker, file, inside, remains
+from tests.e2e.containers import NOTHING, answers, docker, file, inside, marked, remains
 
 _AS_ROOT = ("exec", "--privileged", "--user", "0:0")
 
@@ -14,16 +14,8 @@ _AS_ROOT = ("exec", "--privileged", "--user", "0:0")
 @pytest.fixture(scope="module")
 def server(cloud, images):
     """A container of its own, with something on its disk."""
-    asked = cloud.create("e2e-life", images[CONTAINER])
-    settled = cloud.settled(asked)
-    try:
-        assert settled.status == "ACTIVE", settled.fault
-        running = cloud.reachable(settled, CONTAINER)
-        running.page()
-        inside(cloud, running.id, "echo first > /www/made")
+    with marked(cloud, images[CONTAINER], name="e2e-life", script="echo first > /www/made") as running:
         yield running
-    finally:
-        cloud.remove(asked.id)
 
 
 def test_suspend_keeps_what_is_in_memory(cloud, server):

@@ -6,22 +6,19 @@ import time
 
 import pytest
 from tests.e2e.cloud import CONTAINER, until
-from tests.e2e.containers import NOTHING, answers, docker, file, inside, remains
+from tests.e2e.containers import NOTHING, answers, docker, file, inside, marked, remains
 
 
 @pytest.fixture(scope="module")
 def server(cloud, images):
     """A container of its own, with something on its disk."""
-    asked = cloud.create("e2e-snapshots", images[CONTAINER])
-    settled = cloud.settled(asked)
-    try:
-        assert settled.status == "ACTIVE", settled.fault
-        running = cloud.reachable(settled, CONTAINER)
-        running.page()
-        inside(cloud, running.id, "echo written by the server > /www/made && busybox chown 7:8 /www/made")
+    with marked(
+        cloud,
+        images[CONTAINER],
+        name="e2e-snapshots",
+        script="echo written by the server > /www/made && busybox chown 7:8 /www/made",
+    ) as running:
         yield running
-    finally:
-        cloud.remove(asked.id)
 
 
 def _snapshot(cloud, server, name: str):

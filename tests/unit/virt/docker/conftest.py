@@ -107,3 +107,17 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     CONF.clear_override("host")
     for name in ("binding_host", "port_ready_timeout", "network_backend", "cgroup_parent"):
         CONF.clear_override(name, "docker")
+
+
+@pytest.fixture
+def made(bench: Bench) -> Iterator[driver.DockerDriver]:
+    """A driver that follows what the daemon tells."""
+    found = bench.driver()
+    found._watcher._settled = lambda uuid: True
+    found.init_host("host-docker")
+    for _ in range(500):  # until the events are followed
+        if found._watcher._connected:
+            break
+        threading.Event().wait(0.01)
+    yield found
+    found.cleanup_host("host-docker")

@@ -3,7 +3,6 @@
 """A reboot asked for from inside, and what only looks like one; freezing by its two names; on fakes."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from nova.compute import power_state, task_states, vm_states
@@ -16,19 +15,6 @@ from novadocker.virt.docker import driver
 
 STOPPED = virt_event.EVENT_LIFECYCLE_STOPPED
 MAY = {"docker:capabilities": "SYS_BOOT"}
-
-
-@pytest.fixture
-def made(bench: Bench) -> Iterator[driver.DockerDriver]:
-    found = bench.driver()
-    found._watcher._settled = lambda uuid: True
-    found.init_host("host-docker")
-    for _ in range(500):  # until the events are followed
-        if found._watcher._connected:
-            break
-        threading.Event().wait(0.01)
-    yield found
-    found.cleanup_host("host-docker")
 
 
 def _server(bench: Bench, made: driver.DockerDriver, *, extra_specs: dict[str, str]) -> object:

@@ -3,7 +3,6 @@
 """What Nova is told of servers that change by themselves, or by others than Nova; on fakes."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from nova import exception
@@ -16,19 +15,6 @@ from tests.unit.virt.docker.conftest import CONF, Bench, spawn
 from novadocker.virt.docker import driver, names, news
 
 STOPPED = virt_event.EVENT_LIFECYCLE_STOPPED
-
-
-@pytest.fixture
-def made(bench: Bench) -> Iterator[driver.DockerDriver]:
-    found = bench.driver()
-    found._watcher._settled = lambda uuid: True
-    found.init_host("host-docker")
-    for _ in range(500):  # until the events are followed
-        if found._watcher._connected:
-            break
-        threading.Event().wait(0.01)
-    yield found
-    found.cleanup_host("host-docker")
 
 
 def test_a_container_removed_behind_nova_s_back_is_a_server_that_stopped(
