@@ -170,14 +170,17 @@ class LifeCalls(Base):
         with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
             self._containers.stop(instance.uuid, grace=grace)
             if hard:
-                records.mend(context, instance, service=self._image_service)
-            if hard and instance.vm_state != vm_states.RESCUED:
-                self._rescue.leave(instance.uuid)  # where entering or leaving it was cut short
-            if hard:
-                self._moves.take_in(context, instance)
-            if hard and not self._containers.complete(instance.uuid):
-                self._servers.make(context, instance)
+                self._make_whole(context, instance)
             self._servers.run(context, instance, network_info or (), events=self._events(instance))
+
+    def _make_whole(self, context: Any, instance: Any) -> None:
+        """Make again what of a stopped server is missing, and end what was cut short."""
+        records.mend(context, instance, service=self._image_service)
+        if instance.vm_state != vm_states.RESCUED:
+            self._rescue.leave(instance.uuid)  # where entering or leaving it was cut short
+        self._moves.take_in(context, instance)
+        if not self._containers.complete(instance.uuid):
+            self._servers.make(context, instance)
 
     def set_admin_password(self, instance: Any, new_pass: str) -> None:
         """Change root's password; raises SetAdminPasswdNotSupported where the image has no such account."""
