@@ -10,6 +10,7 @@ import functools
 import sys
 import warnings
 from typing import Any
+from unittest import mock
 
 from nova.tests.functional import integrated_helpers
 from oslo_utils.fixture import uuidsentinel
@@ -44,6 +45,12 @@ class OneMachine(integrated_helpers.ProviderUsageBaseTestCase):
         )
         # Nova's fixtures look for it in Nova's checkout; the wheel puts it here.
         self.flags(api_paste_config=f"{sys.prefix}/etc/nova/api-paste.ini", group="wsgi")
+        # As our nova-conductor has it.
+        self.flags(workers=1, group="conductor")
+        ours = {"nova-conductor": "novadocker.conductor.manager.ConductorManager"}
+        managers = mock.patch.dict("nova.service.SERVICE_MANAGERS", ours)
+        managers.start()
+        self.addCleanup(managers.stop)
         super().setUp()
         # Nova's tests make these errors; its newest SQLAlchemy brought some that its services only log.
         warnings.filterwarnings("ignore", category=SADeprecationWarning)
@@ -58,6 +65,13 @@ class OneMachine(integrated_helpers.ProviderUsageBaseTestCase):
         self.page = self.container_image(["serve"])
         self.disk = uuidsentinel.disk
         self.glance.create(None, {**self.glance.image1, "id": self.disk, "container_format": "bare"})
+
+    def start_service(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """As Nova's, which keeps none of its conductors."""
+        started = super().start_service(name, *arguments, **options)
+        if name == "conductor":
+            self.conductor = started
+        return started
 
     def _put_fakes_behind_the_doors(self) -> None:
         self.engine, self.netlink, self.switch = FakeEngine(), FakeNetlink(), FakeSwitch(hostname=CHASSIS)

@@ -171,7 +171,10 @@ def _listening(cloud: Cloud, service: Service, topic: str, *, host: str) -> Serv
 
 def conductor(cloud: Cloud) -> Service:
     """The one that speaks to the database for the computes."""
-    return _listening(cloud, _worker(cloud, "nova-conductor"), "conductor", host=cloud.hostname)
+    service = _listening(cloud, _worker(cloud, "nova-conductor"), "conductor", host=cloud.hostname)
+    # Nova's own, that ends builds which were lost with a killed one.
+    ours = (cloud.bin("python"), "-m", "novadocker.conductor")
+    return replace(service, command=(*ours, *service.command[1:]))
 
 
 def scheduler(cloud: Cloud) -> Service:

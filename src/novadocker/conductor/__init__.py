@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What plugs into nova-conductor."""
