@@ -85,8 +85,17 @@ def bad_images(cloud, demo):
             "foreign": make("foreign", docker_archive.busybox(["sleep", "9"], architecture="arm64")),
             "no-command": make("no-command", docker_archive.busybox(["/bin/nothing"])),
             "kernel": make("badkernel", machine, form="bare", kernel_id=kernel.id),
+            "processor": make("processor", good, hw_architecture="aarch64"),
             **{name: make(name, good, os_command_line=f"sh -c '{text}'") for name, text in SAYS.items()},
         }
+
+
+def memory_of(cloud: Cloud, host: str) -> int:
+    """All that Placement has of a host for its servers, in MB."""
+    placement = cloud.connection.placement
+    provider = next(each for each in placement.resource_providers() if each.name == host)
+    memory = placement.get_resource_provider_inventory("MEMORY_MB", provider)
+    return int((memory.total - memory.reserved) * memory.allocation_ratio)
 
 
 def test_good_boots_are_told_by_phase(cloud, servers):
@@ -100,13 +109,18 @@ def test_good_boots_are_told_by_phase(cloud, servers):
         assert 0 < found["timeline"][-1]["at"] < 120
 
 
-def test_what_a_server_was_given_and_cannot_be(own_cloud, images, bad_images):
-    """Eight at once; each with its cause, not Nova's words for it."""
+def test_what_a_server_was_given_and_cannot_be(own_cloud, servers, images, bad_images):
+    """Ten at once; each with its cause, not Nova's words for it."""
     cloud, compute = own_cloud, own_cloud.connection.compute
     with planted(cloud) as undo:
-        flavor = compute.create_flavor(name="e2e-why-huge", ram=400_000, vcpus=1, disk=1)
-        undo.callback(compute.delete_flavor, flavor)
+        flavor, all_of_it = (
+            compute.create_flavor(name=f"e2e-why-{name}", ram=ram, vcpus=1, disk=1)
+            for name, ram in (("huge", 400_000), ("all", memory_of(cloud, cloud.docker_host)))
+        )
+        for each in (flavor, all_of_it):
+            undo.callback(compute.delete_flavor, each)
         asked = {name: boot(cloud, undo, name, image) for name, image in bad_images.items()}
+        asked["full"] = boot(cloud, undo, "full", images[CONTAINER], flavor=all_of_it.name)
         twins = {kind: boot(cloud, undo, "twin", images[kind], flavor=flavor.name)
                  for kind in (CONTAINER, MACHINE)}  # fmt: skip
         for name, server in asked.items():
@@ -116,10 +130,11 @@ def test_what_a_server_was_given_and_cannot_be(own_cloud, images, bad_images):
         assert rules["no-command"] in ("command-not-found", "process-failed"), found["no-command"]
         assert {name: rules[name] for name in rules if name != "no-command"} == {
             "cut": "image-unacceptable", "foreign": "image-unacceptable", "kernel": "kernel-not-bootable",
-            "oom": "out-of-memory", "exits": "process-ended",
+            "oom": "out-of-memory", "exits": "process-ended", "processor": "filtered", "full": "host-full",
         }, found  # fmt: skip
         words = {"cut": "cut short", "foreign": "arm64", "kernel": "invalid kernel header",
-                 "oom": "--flavor", "exits": "no database", "no-command": "/bin/nothing"}  # fmt: skip
+                 "oom": "--flavor", "exits": "no database", "no-command": "/bin/nothing",
+                 "processor": "an architecture", "full": "MB of memory free"}  # fmt: skip
         for name, each in words.items():
             assert each in shown(found[name]), found[name]
         for kind, host in ((CONTAINER, cloud.docker_host), (MACHINE, cloud.host)):

@@ -23,6 +23,7 @@ _SPEAK = {
 _PROCESS = re.compile(r"(?P<words>The server's (?:process|command)[^\n]+)")
 _QEMU = re.compile(r"(?:qemu[\w-]*: |internal error: |error : )?(?P<words>[^:]+)$")
 _SHORTLY = timedelta(seconds=30)
+_LOST = "service that was at work on it ended meanwhile"
 
 
 def daemon_away(case: Case) -> Cause | None:
@@ -60,6 +61,29 @@ def interrupted(case: Case) -> Cause | None:
         sentence=f"{case.compute} {gap.how} while it built the server; when it ran again it gave up what was "
         "half built.",
         evidence=(str(gap), "Nova keeps no fault of it", *lines([case.find("Claim successful", own=True)])),
+        fix=f"openstack server delete {case.id}   # and create it again",
+    )
+
+
+def lost(case: Case) -> Cause | None:
+    """Whoever had the request to build it ended, and our conductor found that nobody has it any more.
+
+    Source: novadocker/conductor/manager.py.
+    """
+    if case.status != "ERROR" or _LOST not in case.fault:
+        return None
+    had = ("nova-conductor", case.compute, "nova-api", "rabbitmq")
+    gap = next((each for name in had for each in reversed(case.all_outages.get(name, ()))
+                if each.begin >= case.began - _SHORTLY), None)  # fmt: skip
+    who = f"{gap.service} {gap.told}" if gap else "A service ended"
+    return Cause(
+        rule="build-lost",
+        sentence=f"{who} when it had the request to build the server, which is lost with it.",
+        evidence=(
+            *([str(gap)] if gap else []),
+            *lines([case.find("Nobody works on the build of", own=True)]),
+            f"fault: {case.fault}",
+        ),
         fix=f"openstack server delete {case.id}   # and create it again",
     )
 
@@ -133,5 +157,5 @@ def told_by_driver(case: Case) -> Cause | None:
     )
 
 
-RULES = (daemon_away, interrupted, process_failed, qemu_refused)
+RULES = (lost, daemon_away, interrupted, process_failed, qemu_refused)
 LAST = (told_by_driver,)
