@@ -27,6 +27,9 @@ _SET_PASSWORD = (
     "WHERE local_user_id IN "
     "(SELECT id FROM keystone.local_user WHERE name = %s AND domain_id = 'default')"
 )
+# A service first reports when it has run for five seconds (nova/servicegroup/api.py): until then one that was
+# there before counts as down, while a new one does not. Its probe says whether it listens.
+_SEEN = "UPDATE nova.services SET last_seen_up = UTC_TIMESTAMP() WHERE deleted = 0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +61,26 @@ def end(layout: Layout) -> bool:
 
 
 def settle(cloud: Cloud) -> bool:
-    """Let the database know the passwords of this cloud in place of the saved one's; twice is harmless."""
+    """Let the database know this cloud's services and passwords, not the saved ones; twice is harmless."""
     arrival = _read(cloud.layout)
-    if not arrival.renewed:
-        return False
     with databases.root_session(cloud) as cursor:
-        for owner in sorted({mariadb.owner(name) for name in mariadb.DATABASES}):
-            password = cloud.secrets[f"{owner}-db"]
-            cursor.execute(f"ALTER USER `{owner}`@`localhost` IDENTIFIED BY %s", (password,))
-        for user, password in identity.passwords(cloud).items():
-            cursor.execute(_SET_PASSWORD, (hashed(password), user))
-        # `up` makes another, with a private half that only this machine has.
-        cursor.execute(
-            "DELETE FROM nova_api.key_pairs WHERE name = %s AND public_key = %s",
-            (content.KEYPAIR, arrival.keypair),
-        )
+        cursor.execute(_SEEN)
+        if arrival.renewed:
+            _renew(cloud, cursor, keypair=arrival.keypair)
     return True
+
+
+def _renew(cloud: Cloud, cursor: databases.Cursor, *, keypair: str) -> None:
+    for owner in sorted({mariadb.owner(name) for name in mariadb.DATABASES}):
+        password = cloud.secrets[f"{owner}-db"]
+        cursor.execute(f"ALTER USER `{owner}`@`localhost` IDENTIFIED BY %s", (password,))
+    for user, password in identity.passwords(cloud).items():
+        cursor.execute(_SET_PASSWORD, (hashed(password), user))
+    # `up` makes another, with a private half that only this machine has.
+    cursor.execute(
+        "DELETE FROM nova_api.key_pairs WHERE name = %s AND public_key = %s",
+        (content.KEYPAIR, keypair),
+    )
 
 
 def hashed(password: str) -> str:

@@ -18,8 +18,7 @@ _SERVERS = (
 )
 # What was true of the machine and of that moment.
 _FORGOTTEN = (
-    # A service that was seen a moment ago would count as up before it is.
-    "UPDATE nova.services SET last_seen_up = '2000-01-01', updated_at = '2000-01-01'",
+    # An agent that was seen a moment ago would count as alive before it is.
     "UPDATE neutron.agents SET heartbeat_timestamp = '2000-01-01'",
     "DELETE FROM neutron.ovn_hash_ring",
     # Of another machine's processors and memory; nova-compute says anew what there is.
