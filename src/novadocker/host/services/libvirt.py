@@ -92,12 +92,25 @@ def libvirtd(cloud: Cloud) -> Service:
                 'namespaces = []\nuser = "libvirt-qemu"\ngroup = "kvm"\nremember_owner = 0\n',
             ),
             _hosts(cloud),
+            *_hook(cloud),
         ),
         folders=_folders(cloud),
         ready=Socket(layout.libvirt_socket),
         notifies="main",
         outlives=("qemu-system-x86_64",),
     )
+
+
+def _hook(cloud: Cloud) -> tuple[ConfigFile, ...]:
+    # With OVN libvirt makes the ports itself; see fresh_ports.
+    if cloud.config.network_backend != "ovs" or cloud.datapath != "netdev":
+        return ()
+    text = (
+        "#!/bin/sh\n# What libvirt calls at every step of a domain (libvirt.org/hooks.html).\n"
+        '[ "$2" = stopped ] || exit 0\n'
+        f"exec {cloud.bin('python')} -P -m novadocker.host.fresh_ports {cloud.layout.ovs_socket}\n"
+    )
+    return (ConfigFile(path=cloud.layout.etc / "libvirt" / "hooks" / "qemu", content=text, mode=0o755),)
 
 
 def _hosts(cloud: Cloud) -> ConfigFile:
