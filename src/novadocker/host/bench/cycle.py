@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from novadocker import run
-from novadocker.errors import NovaDockerError
 
 # What is run, and under which name it is told.
 _STEPS = (
@@ -25,7 +24,7 @@ def measure(program: Path, *, beside: str, say: Callable[[str], None]) -> dict[s
 
     :param program: `nova-docker`.
     :param beside: the user's cloud; this one is named after it.
-    :raises NovaDockerError: if there is a cloud of that name, or one of the steps fails.
+    :raises NovaDockerError: if one of the steps fails; it is taken away then.
     """
     name = f"{beside}-bench"
     command: list[str | Path] = [program, "--name", name]
@@ -37,7 +36,7 @@ def measure(program: Path, *, beside: str, say: Callable[[str], None]) -> dict[s
             run.run([*command, *words], seconds=_SECONDS)
             found[step] = round(time.monotonic() - began, 2)
             say(f"{step.replace('_', ' ')} of {name}: {found[step]:.1f} s")
-    except NovaDockerError:
+    except BaseException:
         _take_away(command)
         raise
     return found

@@ -3,6 +3,7 @@
 """A run of the instrument: what was asked for, one part after the other, and everything removed again."""
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from openstack.connection import Connection
 
 from novadocker import __version__
 from novadocker.errors import NovaDockerError
+from novadocker.host import lock, machine
 from novadocker.host.bench import boots, cycle, floor_domain, floor_engine, nothing, ratios, servers
 from novadocker.host.bench.boots import Watcher
 from novadocker.host.bench.floor_domain import Libvirt
@@ -24,6 +26,7 @@ from novadocker.host.bench.news import ACTIVE, News
 from novadocker.host.bench.servers import Api, Kind
 from novadocker.host.bench.weight import MIB, SERVERS, Scales
 from novadocker.host.bootstrap import computes, session
+from novadocker.host.config import HostConfig
 from novadocker.host.images.build import demo_images
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud
@@ -50,23 +53,33 @@ class Wanted:
     idle_seconds: float = 10.0
 
 
-def run(cloud: Cloud, wanted: Wanted, *, say: Callable[[str], None]) -> dict[str, Any]:
+def run(
+    config: HostConfig, cloud: Cloud | None, wanted: Wanted, *, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Measure; everything made here is removed, and so is what an interrupted run has left.
 
+    :param cloud: that of `config`; the part `cycle` alone needs none.
     :raises NovaDockerError: if a server does not become ACTIVE, or does not answer.
     """
+    here = machine.look(config.root)
     report: dict[str, Any] = {
         "format": 1,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
-        "backend": cloud.config.network_backend,
-        "machine": {"cpus": cloud.machine.cpus, "memory_mib": cloud.machine.memory_mb},
+        "machine": {"cpus": here.cpus, "memory_mib": here.memory_mb},
         "options": asdict(wanted),
     }
     if "cycle" in wanted.parts:
-        report["cycle"] = cycle.measure(Path(cloud.bin("nova-docker")), beside=cloud.config.name, say=say)
-    if set(wanted.parts) <= {"cycle"}:
-        return report | {"ratios": {}}
+        report["cycle"] = cycle.measure(Path(sys.prefix) / "bin" / "nova-docker", beside=config.name, say=say)
+    if cloud is not None and set(wanted.parts) - {"cycle"}:
+        with lock.held(cloud.layout.data):
+            _measure(cloud, wanted, report, say=say)
+    report["ratios"] = ratios.within(report)
+    return report
+
+
+def _measure(cloud: Cloud, wanted: Wanted, report: dict[str, Any], *, say: Callable[[str], None]) -> None:
+    report["backend"] = cloud.config.network_backend
     with ExitStack() as open_:
         connection = open_.enter_context(session.administrator(cloud, project=session.PROJECT))
         room = open_.enter_context(_room(cloud, connection))
@@ -77,8 +90,6 @@ def run(cloud: Cloud, wanted: Wanted, *, say: Callable[[str], None]) -> dict[str
         bench.measure(report)
     if "weight" in report and "containers" in report:
         report["weight"] |= _of_a_server(bench.weights)
-    report["ratios"] = ratios.within(report)
-    return report
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 
 import io
 import json
+import signal
 
 import pytest
 from click.testing import CliRunner
@@ -63,7 +64,7 @@ def invoked(monkeypatch, tmp_path):
     """Run the verb with a measurement that only notes what was wanted."""
     asked = []
 
-    def run(cloud, wanted, *, say):
+    def run(config, cloud, wanted, *, say):
         asked.append(wanted)
         return REPORT
 
@@ -88,6 +89,33 @@ def test_usually_no_second_cloud_is_made(invoked):
     assert "cycle" not in asked[0].parts
     _, asked = invoked("--only", "cycle")
     assert asked[1].parts == ("cycle",)
+
+
+def test_coming_and_going_is_measured_without_a_cloud(invoked, monkeypatch):
+    def refuse(config):
+        raise NovaDockerError("There is no cloud.")
+
+    monkeypatch.setattr(needs, "a_cloud", refuse)
+    done, asked = invoked("--only", "cycle")
+    assert (done.exception, len(asked)) == (None, 1)
+    done, _ = invoked("--only", "cycle", "--only", "weight")
+    assert isinstance(done.exception, NovaDockerError)
+
+
+def test_told_to_end_it_unwinds(invoked, monkeypatch):
+    unwound = []
+
+    def run(*_, **__):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            unwound.append(True)
+
+    monkeypatch.setattr(measure, "run", run)
+    before = signal.getsignal(signal.SIGTERM)
+    done, _ = invoked()
+    assert (done.exit_code, unwound) == (128 + signal.SIGTERM, [True])
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_it_is_saved_and_told_as_json(invoked, tmp_path):
