@@ -79,7 +79,7 @@ class Cloud:
     run_dir: Path
     snapshot: Path | None = None
     ours: bool = False
-    neighbours: Callable[[], object] = lambda: None  # a look at a user's own Docker and libvirt
+    neighbours: Callable[[], object] = lambda: None  # a look at a user's own programs
     neighbours_before: object = None
     connections: dict[str, Any] = field(default_factory=dict)
 
@@ -156,6 +156,13 @@ class Cloud:
     def status(self) -> Any:
         """`nova-docker status --json`."""
         return json.loads(self.control("status", "--json", check=False).stdout)
+
+    def story(self) -> str:
+        """What `make demo` for this cloud prints, once it has come to its end."""
+        script = [sys.executable, REPOSITORY / "demo" / "story.py", "--cloud", self.name, *self.folders()]
+        told = subprocess.run(script, check=False, capture_output=True, text=True, timeout=300)
+        assert told.returncode == 0, told.stdout + told.stderr
+        return told.stdout
 
     @contextmanager
     def configured(

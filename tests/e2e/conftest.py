@@ -53,7 +53,7 @@ def cloud(tmp_path_factory):
             f"{found.root} exists: there is a cloud already; run `nova-docker down`, or set NOVA_DOCKER_CLOUD"
         )
     snapshot = [sys.executable, LEFTOVERS, "snapshot", found.snapshot, *found.folders()]
-    with neighbours.both() as look:
+    with neighbours.all_of_them() as look:
         found.neighbours, found.neighbours_before = look, look()
         subprocess.run(snapshot, check=True)
         chosen = backends.chosen(tmp_path_factory.mktemp("chosen"))

@@ -3,11 +3,10 @@
 """What the article shows, on the cloud that `up` made."""
 
 import subprocess
-import sys
 
 import pytest
 from tests.e2e.backends import BACKEND, BOTH
-from tests.e2e.cloud import CONTAINER, MACHINE, REPOSITORY, WORDS, until
+from tests.e2e.cloud import CONTAINER, MACHINE, WORDS, until
 
 pytestmark = BOTH
 # Who makes ports work.
@@ -84,11 +83,9 @@ def test_nova_boot_and_nova_list(cloud, images, member):
 
 def test_the_story_can_be_told_twice(cloud):
     for _ in range(2):
-        story = [sys.executable, REPOSITORY / "demo" / "story.py", "--cloud", cloud.name, *cloud.folders()]
-        told = subprocess.run(story, check=False, capture_output=True, text=True, timeout=300)
-        assert told.returncode == 0, told.stdout + told.stderr
-        assert WORDS[CONTAINER] in told.stdout
-        assert WORDS[MACHINE] in told.stdout
+        told = cloud.story()
+        assert WORDS[CONTAINER] in told
+        assert WORDS[MACHINE] in told
     listed = [server.name for server in cloud.connection.compute.servers()]
     assert sorted(name for name in listed if name.startswith("test")) == ["test1", "test2"]
     docker = ["docker", "-H", f"unix://{cloud.run_dir}/docker/docker.sock", "images"]
@@ -97,3 +94,7 @@ def test_the_story_can_be_told_twice(cloud):
     )
     for server in cloud.connection.compute.servers(name="^test[12]$"):
         cloud.remove(server.id)
+
+
+def test_a_user_s_own_programs_have_not_noticed(passing_cloud):
+    assert passing_cloud.neighbours() == passing_cloud.neighbours_before

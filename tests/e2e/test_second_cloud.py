@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.e2e.cloud import CONTAINER, LEFTOVERS, WORDS, Cloud
+from tests.e2e.cloud import KINDS, LEFTOVERS, WORDS, Cloud
 
 NAME = "second"
 # The first cloud's programs start and end workers all the time.
@@ -69,12 +69,12 @@ def test_nothing_is_common_to_both(cloud, second):
     assert "ovs-netdev" not in links, "it would be in the way of every other switch"
 
 
-def test_a_server_of_each_answers_and_the_second_s_end_is_not_noticed(cloud, second, servers, demo):
+def test_the_story_is_told_on_the_second_and_its_end_is_not_noticed(cloud, second, servers):
+    """Servers of both kinds, from the demo's images to their pages, beside those of the first."""
     other, _ = second
-    image = other.image("e2e-container", demo.container.read_bytes(), container_format="docker")
-    server = other.settled(other.create("e2e-second", image))
-    assert server.status == "ACTIVE", server.fault
-    assert WORDS[CONTAINER] in other.reachable(server, CONTAINER).page()
+    told = other.story()
+    for kind in KINDS:
+        assert WORDS[kind] in told
     for first in servers.values():
         assert WORDS[first.kind] in first.page()
 

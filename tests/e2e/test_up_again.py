@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backends import BOTH
-from tests.e2e.cloud import BIN, KINDS, WORDS
+from tests.e2e.cloud import BIN, CONTAINER, KINDS, WORDS
 
 from novadocker.host.images.build import demo_images
 
@@ -60,10 +60,7 @@ def test_the_supervisor_killed_comes_back(own_cloud, servers):
 
 
 def test_a_new_server_works_after_all_that(cloud, images, kind):
-    with cloud.server(f"e2e-afterwards-{kind}", images[kind]) as server:
-        settled = cloud.settled(server)
-        assert settled.status == "ACTIVE", settled.fault
-        assert WORDS[kind] in cloud.reachable(server, kind).page()
+    _a_server_works(cloud, images[kind], kind, name=f"e2e-afterwards-{kind}")
 
 
 @BOTH
@@ -94,7 +91,7 @@ def test_down_leaves_nothing_and_twice_is_harmless(passing_cloud, servers):
 
 
 @BOTH
-def test_a_user_s_own_docker_and_libvirt_are_as_they_were(passing_cloud):
+def test_a_user_s_own_programs_are_as_they_were(passing_cloud):
     """They ran all along, each with something in it, in the places a user has them."""
     assert passing_cloud.neighbours_before
     assert passing_cloud.neighbours() == passing_cloud.neighbours_before
@@ -122,10 +119,14 @@ def test_up_killed_in_the_middle_is_continued(passing_cloud):
     assert cloud.status()["problems"] == []
     demo = demo_images(cloud.root / "images")  # these went with `down`, too
     image = cloud.image("e2e-again", demo.container.read_bytes(), container_format="docker")
-    with cloud.server("e2e-again", image) as server:
+    _a_server_works(cloud, image, CONTAINER, name="e2e-again")
+
+
+def _a_server_works(cloud, image, kind, *, name) -> None:
+    with cloud.server(name, image) as server:
         settled = cloud.settled(server)
         assert settled.status == "ACTIVE", settled.fault
-        assert WORDS["container"] in cloud.reachable(server, "container").page()
+        assert WORDS[kind] in cloud.reachable(server, kind).page()
 
 
 def _configuration(cloud) -> dict[str, tuple[int, bytes]]:
