@@ -6,7 +6,9 @@ import json
 import threading
 from datetime import UTC, datetime
 
+import openstack
 import pytest
+from openstack.exceptions import ForbiddenException
 from tests.e2e.cloud import get
 
 CHANGED = """
@@ -100,6 +102,45 @@ def test_one_service_takes_over_an_option_and_gives_it_back(own_cloud, servers, 
     assert watched.asked
     assert not watched.missed, f"of {watched.asked} asked"
     assert "nothing to do" in cloud.control("up").stderr
+
+
+def test_suites_made_for_devstack_find_who_they_look_for(own_cloud, servers, file):
+    """On request, without a restart; each with the rights that its name promises, and no more."""
+    cloud = own_cloud
+    names = ("devstack", "devstack-alt", "devstack-admin", "devstack-system-admin")
+    before = cloud.pids()
+    file.write_text("[clients]\ndevstack = true\n")
+    cloud.control("--config", str(file), "up")
+    try:
+        found = {name: openstack.connect(cloud=name) for name in names}
+        demo, alternative, administrator, system = found.values()
+        scopes = {name: each.session.auth.get_access(each.session) for name, each in found.items()}
+        assert [scope.project_name for scope in scopes.values()] == ["demo", "alt_demo", "admin", None]
+        assert [scope.system_scoped for scope in scopes.values()] == [False, False, False, True]
+        roles = [set(scope.role_names) for scope in scopes.values()]
+        assert ["admin" in each for each in roles] == [False, False, True, True]
+        assert "member" in roles[0] & roles[1]
+
+        for each in (demo, alternative):
+            with pytest.raises(ForbiddenException):
+                list(each.compute.hypervisors())
+            with pytest.raises(ForbiddenException):
+                list(each.identity.projects())
+            group = each.network.create_security_group(name="e2e-devstack")
+            each.network.delete_security_group(group)
+        ours = {server.id for server in servers.values()}
+        assert ours <= {server.id for server in demo.compute.servers()}
+        assert not ours & {server.id for server in alternative.compute.servers()}
+        assert ours <= {server.id for server in administrator.compute.servers(all_projects=True)}
+        assert {each.name for each in administrator.compute.hypervisors()} == {cloud.host, cloud.docker_host}
+        assert {"demo", "alt_demo", "admin"} <= {each.name for each in system.identity.projects()}
+        assert {each.type for each in system.identity.services()} >= {"compute", "network"}
+    finally:
+        cloud.control("up")
+    known = openstack.config.OpenStackConfig().get_cloud_names()
+    assert cloud.name in known
+    assert not set(names) & set(known)
+    assert cloud.pids() == before
 
 
 def test_all_that_is_wrong_is_told_at_once_and_nothing_done(cloud, file):
