@@ -79,25 +79,32 @@ def test_the_next_run_has_removed_it_with_its_own(cloud, before, report):
     assert _traces(cloud) == before
 
 
+# What may go on at the same time has no order.
+ORDERS = (
+    ("accepted", "ACTIVE"),
+    ("scheduled", "claimed", "image", "container", "started", "ACTIVE", "answers"),
+    ("claimed", "sandbox", "container"),
+    ("claimed", "port made", "network allocated", "plugged", "network ready", "started"),
+)
+
+
 def test_every_phase_of_a_container_was_seen_in_its_order(report):
     for batch, count in (("one", 1), ("at_once", 2)):
         seen = report["containers"][batch]
         assert len(seen["servers"]) == count
         for boot in seen["servers"]:
-            order = ["accepted", "scheduled", "claimed", "image", "sandbox", "container", "plugged",
-                     "network ready", "started", "ACTIVE", "answers"]  # fmt: skip
-            order.remove("accepted")  # the client's own clock, and the answer may come after the scheduler
-            moments = [boot[name] for name in order]
-            assert moments == sorted(moments), boot
-            assert 0 < boot["accepted"] < boot["ACTIVE"]
-            assert {"port made", "network allocated", "gone"} <= set(boot)
+            for order in ORDERS:
+                moments = [boot[name] for name in order]
+                assert moments == sorted(moments), (order, boot)
+            assert boot["gone"] > 0
         assert 0 < seen["own"]["median"] < seen["spawn"]["median"]
 
 
 def test_watching_costs_nearly_nothing(report):
     for batch in ("one", "at_once"):
         assert report["containers"][batch]["processor"]["watching_percent"] < 2
-        assert report["containers"][batch]["asked_after"]["median"] < 0.5
+        asked = report["containers"][batch]["asked_after"]  # none where all were late to answer
+        assert asked is None or asked["median"] < 0.5
 
 
 def test_the_floors_lie_below_what_stands_on_them(report):
