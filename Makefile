@@ -7,7 +7,7 @@
 # make up      the cloud alone
 # make down    remove the cloud
 # make docs-reference  write the pages of docs/reference that come out of the code
-# make e2e-ovs, make trials  end-to-end tests that `make test` has not: the other backend; kills, a reboot, systemd
+# make e2e-ovs end to end on the other network backend, alone
 # make lock    compile requirements/*.in again
 # make clean   remove the environment and what was built
 
@@ -18,7 +18,7 @@ BIN := .venv/bin
 STEP := make/step
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test fast up down lint types unit contract contract-fakes functional integration e2e e2e-ovs trials \
+.PHONY: help demo test fast up down lint types unit contract contract-fakes functional integration e2e e2e-ovs \
 	docs-reference environment developer packages python wheels lock clean
 
 help:
@@ -60,7 +60,7 @@ developer: environment
 # -- Checks ----------------------------------------------------------------------------------------------------------
 
 test: developer
-	@for each in lint types unit contract functional integration e2e; do $(MAKE) $$each READY=1 || exit; done
+	@for each in lint types unit contract functional integration e2e e2e-ovs; do $(MAKE) $$each READY=1 || exit; done
 
 fast: developer
 	@for each in lint types unit contract-fakes; do $(MAKE) $$each READY=1 || exit; done
@@ -99,14 +99,7 @@ integration: $(NEEDS)
 
 e2e: $(NEEDS)
 	@$(STEP) --show e2e "End to end: a real cloud" "$(BIN)/nova-docker status; $(PYTEST) tests/e2e -k NAME" \
-		$(PYTEST) --reruns 1 -rR tests/e2e $(addprefix --ignore=,$(TRIALS))
-
-# Kills, a power cut, a systemd of its own. Not of `test` before they were seen green as a whole on a quiet machine.
-TRIALS := $(addprefix tests/e2e/,test_crash.py test_reboot.py test_systemd.py)
-
-trials: $(NEEDS)
-	@$(STEP) --show trials "End to end: kills, a power cut, systemd" "$(BIN)/nova-docker status; $(PYTEST) tests/e2e -k NAME" \
-		$(PYTEST) --reruns 1 -rR $(TRIALS)
+		$(PYTEST) --reruns 1 -rR tests/e2e
 
 # The story once more, on a cloud with ML2/OVS.
 e2e-ovs: $(NEEDS)
