@@ -4,6 +4,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,16 @@ class Servers:
         with progress.waiting():
             vifs = list(network_info or ())
         progress.done("ports")
-        self._ports.describe(context, instance)
-        self._guest.fill_drive(self.place(instance), instance, vifs, given=given)
-        self._ports.connect(context, instance, vifs, pid=pid, events=events, done=progress.done)
+
+        def tell() -> None:
+            self._ports.describe(context, instance)
+            self._guest.fill_drive(self.place(instance), instance, vifs, given=given)
+
+        # Questions to the conductor on the one side, the switch and the kernel on the other.
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            told = beside.submit(tell)
+            self._ports.connect(context, instance, vifs, pid=pid, events=events, done=progress.done)
+            told.result()
         progress.done("network ready")
         if start:
             self._containers.start(instance.uuid)

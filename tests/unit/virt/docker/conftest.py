@@ -50,7 +50,7 @@ class Bench:
             switch=self.switch,
             plugging=self.plugging,
             service=self.service,
-            describe=lambda context, instance: self.described.append(instance.uuid),
+            describe=lambda context, instance: self.describe(instance),
             image_service=self.image_service,
             travel=self.disks,
             store=self.store,
@@ -58,6 +58,9 @@ class Bench:
         made._images._fetch = self._fetch
         made.register_event_listener(self._hear)
         return made
+
+    def describe(self, instance: Any) -> None:
+        self.described.append(instance.uuid)
 
     def server(self, command: list[str] | None = None, **more: Any) -> Any:
         instance = nova_objects.server(**more)

@@ -8,13 +8,13 @@ import threading
 from typing import Any
 
 import pytest
-from nova import objects
+from nova import exception, objects
 from nova.api.metadata import base
 from tests.fakes import nova_objects
 from tests.fakes.nova_objects import CONTEXT
 from tests.unit.virt.docker.conftest import Bench, spawn
 
-from novadocker.virt.docker import tags
+from novadocker.virt.docker import names, tags
 
 MAC, OTHER = "fa:16:3e:00:00:05", "fa:16:3e:00:00:06"
 
@@ -109,3 +109,29 @@ def test_a_server_is_described_when_it_has_its_ports(bench: Bench) -> None:
     nova_objects.cached(server, port)
     made.attach_interface(CONTEXT, server, None, port)
     assert bench.described == [server.uuid] * 2
+
+
+def test_a_server_is_plugged_while_it_is_described(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged, found = threading.Event(), []
+    plug = bench.plugging.plug
+
+    def plugging(*given: Any) -> Any:
+        plugged.set()
+        return plug(*given)
+
+    monkeypatch.setattr(bench.plugging, "plug", plugging)
+    monkeypatch.setattr(bench, "describe", lambda instance: found.append(plugged.wait(5)))
+    spawn(bench.driver(), bench.server(), [nova_objects.port()])
+    assert found == [True]
+
+
+def test_a_server_that_cannot_be_described_is_not_built(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(instance: Any) -> None:
+        raise exception.InstanceNotFound(instance_id=instance.uuid)
+
+    monkeypatch.setattr(bench, "describe", fails)
+    with pytest.raises(exception.NovaException):
+        spawn(bench.driver(), bench.server(), [nova_objects.port()])
+    assert not bench.engine.list(host="host-docker", role=names.WORKLOAD)
