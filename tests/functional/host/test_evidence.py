@@ -68,7 +68,7 @@ def test_two_agents_on_one_bridge_are_seen_by_what_they_were_started_with(start,
     told = [
         each for each in registry.examine(evidence) if each.id == "two-ovs-agents" and each.status == "fail"
     ]
-    assert any("br-int" in each.cause for each in told)
+    assert any("br-int" in each.cause for each in told), evidence.missing
 
 
 def test_the_machine_is_seen(tmp_path):

@@ -4,9 +4,10 @@
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.fakes import clouds
 
@@ -38,6 +39,14 @@ def _settles(group: Path, count: int) -> set[int]:
     return cgroups.members(group)
 
 
+def _names(group: Path) -> set[str]:
+    found = set()
+    for pid in cgroups.members(group):
+        with suppress(psutil.NoSuchProcess):
+            found.add(psutil.Process(pid).name())
+    return found
+
+
 @pytest.mark.parametrize(("outlives", "kept"), [((), False), (("sleep",), True)])
 def test_what_a_killed_service_left_behind_is_ended_before_the_next(groups, tmp_path, outlives, kept):
     """As RabbitMQ's shell leaves the broker, which holds the port the next one wants."""
@@ -49,6 +58,13 @@ def test_what_a_killed_service_left_behind_is_ended_before_the_next(groups, tmp_
     script = tmp_path / "it"
     script.write_text(render.start_script(clouds.cloud(), service, group=str(group)).content)
     with _running(script) as first:
+        # The script has helpers of its own in the group before it becomes the command.
+        poll.until(
+            lambda: None if "sleep" in _names(group) else "no sleep",
+            why="The command",
+            seconds=10,
+            pause=0.02,
+        )
         before = _settles(group, 2)
         first.kill()
         first.wait()

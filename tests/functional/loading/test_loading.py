@@ -58,6 +58,7 @@ def test_the_wheel_adds_to_novas_tree_and_replaces_nothing(wheel: Path) -> None:
         "nova/virt/novadocker/__init__.py",
         "nova/virt/novadocker/virt/__init__.py",
         "nova/virt/novadocker/virt/docker.py",
+        "nova/virt/novadocker/virt/nothing.py",
     ]
     assert "nova-docker-loader.pth" in names
 
