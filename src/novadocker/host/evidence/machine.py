@@ -13,7 +13,7 @@ import psutil
 
 from novadocker import run
 from novadocker.host import cgroups, kvm
-from novadocker.host.evidence import images
+from novadocker.host.evidence import images, process_table
 from novadocker.host.evidence.model import NotSeen
 
 MIB = 1 << 20
@@ -104,8 +104,7 @@ def room(folder: Path) -> dict[str, Any]:
 def orphans() -> dict[str, Any]:
     """Whether process 1 reaps: the dead that have been waiting for it for longer than it takes."""
     dead = 0
-    for process in psutil.process_iter(["ppid", "status", "create_time"]):
-        seen = process.info
+    for seen in process_table.rows("ppid", "status", "create_time"):
         if seen["ppid"] == 1 and seen["status"] == psutil.STATUS_ZOMBIE:
             dead += time.time() - seen["create_time"] > _REAPED_SECONDS
     return {"dead": dead}

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from novadocker.host.evidence import process_table
 from novadocker.host.evidence.model import NotSeen
 
 # Programs by which a check knows whom it meets; the word stands in the name or in an argument's last part.
@@ -33,19 +34,19 @@ _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?:/|$)")
 def programs() -> list[dict[str, Any]]:
     """The processes of those programs, each with its arguments, systemd unit and namespaces."""
     found = []
-    for process in psutil.process_iter(["pid", "name", "cmdline", "ppid"]):
-        words = _words(process.info["cmdline"] or [])
-        name = _program(process.info["name"], words)
+    for row in process_table.rows("pid", "name", "cmdline", "ppid"):
+        words = _words(row["cmdline"] or [])
+        name = _program(row["name"], words)
         if name:
             found.append(
                 {
-                    "pid": process.info["pid"],
-                    "parent": process.info["ppid"],
+                    "pid": row["pid"],
+                    "parent": row["ppid"],
                     "program": name,
                     "words": words,
-                    "unit": unit(process.info["pid"]),
-                    "network": _namespace(process.info["pid"], "net"),
-                    "environment": _environment(process),
+                    "unit": unit(row["pid"]),
+                    "network": _namespace(row["pid"], "net"),
+                    "environment": _environment(row["pid"]),
                 }
             )
     # Workers are what their master is.
@@ -67,9 +68,9 @@ def _program(name: str, words: list[str]) -> str:
     return next((program for program in _PROGRAMS if program in heads), "") or next(filter(None, served), "")
 
 
-def _environment(process: psutil.Process) -> dict[str, str]:
+def _environment(pid: int) -> dict[str, str]:
     try:
-        seen = process.environ()
+        seen = psutil.Process(pid).environ()
     except psutil.Error:
         return {}
     # PATH says that there was an environment to see.
