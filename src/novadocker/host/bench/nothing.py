@@ -81,6 +81,7 @@ def clear(cloud: Cloud, connection: Connection) -> None:
         if folder.path.name == service.name:
             shutil.rmtree(folder.path, ignore_errors=True)
     shutil.rmtree(cloud.layout.etc / service.name, ignore_errors=True)
+    (cloud.layout.starts / service.name).unlink(missing_ok=True)
     log(cloud).unlink(missing_ok=True)
 
 
