@@ -180,6 +180,9 @@ def libvirt(place: Path) -> Iterator[Callable[[], object]]:
             ready=partial(_answers, run / "libvirt-sock"),
         ),
     ):
+        # A killed run's: libvirtd takes up what it finds running.
+        said(*VIRSH, "destroy", NAME, check=False)
+        said(*VIRSH, "net-destroy", NAME, check=False)
         try:
             said(*VIRSH, "net-create", str(network))
             said(*VIRSH, "create", str(domain))
