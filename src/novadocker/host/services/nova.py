@@ -7,7 +7,7 @@ from dataclasses import replace
 from novadocker.host.capacity import Share, processor_ratio
 from novadocker.host.services import backends, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
-from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service, Tcp
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Probe, Service, Tcp
 
 FILTERS = (
     "ComputeFilter",
@@ -150,7 +150,7 @@ def nova_metadata(cloud: Cloud) -> Service:
     )
 
 
-def _worker(cloud: Cloud, name: str) -> Service:
+def _worker(cloud: Cloud, name: str, *, ready: Probe) -> Service:
     return Service(
         name=name,
         needs=("nova-schema", "identity", "rabbitmq"),
@@ -158,20 +158,21 @@ def _worker(cloud: Cloud, name: str) -> Service:
         command=(cloud.bin(name), "--config-file", str(cloud.layout.etc / "nova" / "nova.conf")),
         files=(_shared_file(cloud),),
         folders=_folders(cloud),
-        ready=Running(),
+        ready=ready,
+        within=90,
         stop_seconds=15,
     )
 
 
-def _listening(cloud: Cloud, service: Service, topic: str, *, host: str) -> Service:
+def _listening(cloud: Cloud, topic: str, *, host: str) -> Probe:
     # Nova calls a service up for a minute after its end, and a nova-compute that starts puts into ERROR what
     # was asked of it before it listens: its queue is the one place that tells at once.
-    return replace(service, ready=rabbitmq.consumed(cloud, f"{topic}.{host}"), within=90)
+    return rabbitmq.consumed(cloud, f"{topic}.{host}")
 
 
 def conductor(cloud: Cloud) -> Service:
     """The one that speaks to the database for the computes."""
-    service = _listening(cloud, _worker(cloud, "nova-conductor"), "conductor", host=cloud.hostname)
+    service = _worker(cloud, "nova-conductor", ready=_listening(cloud, "conductor", host=cloud.hostname))
     # Nova's own, that ends builds which were lost with a killed one.
     ours = (cloud.bin("python"), "-m", "novadocker.conductor")
     return replace(service, command=(*ours, *service.command[1:]))
@@ -179,13 +180,13 @@ def conductor(cloud: Cloud) -> Service:
 
 def scheduler(cloud: Cloud) -> Service:
     """The one that chooses the host."""
-    return _listening(cloud, _worker(cloud, "nova-scheduler"), "scheduler", host=cloud.hostname)
+    return _worker(cloud, "nova-scheduler", ready=_listening(cloud, "scheduler", host=cloud.hostname))
 
 
 def serialproxy(cloud: Cloud) -> Service:
     """The one that takes a user's websocket to the console of a server."""
     ready = Tcp(cloud.config.ports["nova-serialproxy"])
-    return replace(_worker(cloud, "nova-serialproxy"), ready=ready, within=90)
+    return _worker(cloud, "nova-serialproxy", ready=ready)
 
 
 def _reserved(share: Share) -> dict[str, int]:
@@ -228,7 +229,7 @@ def _compute(
             for section in ("vif_plug_ovs_privileged", "nova_sys_admin", "privsep_osbrick")
         },
     }
-    service = Service(
+    return Service(
         name=name,
         needs=("nova-conductor", "placement", "glance", "neutron", *needs),
         command=(cloud.bin("nova-compute"), "--config-file", str(main), "--config-file", str(settings)),
@@ -241,10 +242,10 @@ def _compute(
             Folder(path=layout.run / "nova-compute"),
             Folder(path=layout.run / "nova-compute" / "os-brick"),
         ),
-        ready=Running(),
+        ready=_listening(cloud, "compute", host=host),
+        within=90,
         stop_seconds=15,
     )
-    return _listening(cloud, service, "compute", host=host)
 
 
 def compute_libvirt(cloud: Cloud) -> Service:
