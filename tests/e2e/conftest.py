@@ -34,6 +34,13 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: LATE.index(item.path.stem) if item.path.stem in LATE else -1)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Why a test was run a second time: what failed the second time may be another thing, or nothing."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"{report.nodeid}: run again", sep="-")
+        terminalreporter.write_line(report.longreprtext[-2000:])
+
+
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory):
     name = os.environ.get("NOVA_DOCKER_CLOUD", "")
