@@ -103,7 +103,7 @@ class Applier:
             Step(name="uplink", act=lambda: uplink.open_way(cloud.config), needs=("chassis",)),
             *(
                 Step(name=f"{name}-schema", act=lambda name=name: self._schema(name), needs=(databases_need,))  # type: ignore[misc]
-                for name in schemas.STEPS
+                for name in schemas.DATABASES
             ),
             Step(name="identity", act=lambda: identity.fill(cloud), needs=("keystone",)),
             Step(
@@ -174,7 +174,7 @@ class Applier:
     def _schema(self, name: str) -> bool:
         """Create a service's schema unless an earlier run completed it and it is still there."""
         layout = self._cloud.layout
-        names, make = schemas.STEPS[name]
+        names = schemas.DATABASES[name]
         tables = databases.tables(self._cloud)
         mark = layout.data / "schemas" / name
         complete = mark.exists() and all(tables.get(database) for database in names)
@@ -182,7 +182,7 @@ class Applier:
             databases.make_database(self._cloud, database, anew=not mark.exists())
         if complete:
             return False
-        make(self._cloud)
+        schemas.make(self._cloud, name)
         files.make_directory(mark.parent)
         files.write(mark, time.strftime("%Y-%m-%dT%H:%M:%SZ\n", time.gmtime()))
         return True

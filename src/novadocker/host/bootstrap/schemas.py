@@ -1,20 +1,43 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The schema of each service, made by the service's own program."""
+"""The schema of each service, as the service's own program makes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from novadocker import run
+from novadocker.host.bootstrap import databases, templates
 from novadocker.host.bootstrap.databases import as_service_user, manage
 from novadocker.host.services.model import Cloud
 
 
-def keystone(cloud: Cloud) -> None:
-    """Tables, token keys, and the first administrator with the identity endpoint."""
+def make(cloud: Cloud, service: str) -> None:
+    """Fill the service's empty databases: from the template for its release, else by its migrations."""
+    statements = templates.read(service)
+    tables = databases.tables(cloud)
+    if statements and not any(tables[name] for name in DATABASES[service]):
+        with databases.root_session(cloud) as cursor:
+            templates.load(cursor, statements)
+    else:
+        migrate(cloud, service)
+    if service == "keystone":
+        _first_administrator(cloud)
+
+
+def migrate(cloud: Cloud, service: str) -> None:
+    """Let the service's own program make its tables; Nova's makes its two cells, too."""
+    _MIGRATIONS[service](cloud)
+
+
+def _keystone(cloud: Cloud) -> None:
+    settings = str(cloud.layout.etc / "keystone" / "keystone.conf")
+    manage(cloud, cloud.bin("keystone-manage"), "--config-file", settings, "db_sync", log="keystone-manage")
+
+
+def _first_administrator(cloud: Cloud) -> None:
+    """Token keys, and the first administrator with the identity endpoint."""
     settings = str(cloud.layout.etc / "keystone" / "keystone.conf")
     program = (cloud.bin("keystone-manage"), "--config-file", settings)
     owner = ("--keystone-user", cloud.config.user, "--keystone-group", cloud.config.user)
-    manage(cloud, *program, "db_sync", log="keystone-manage")
     manage(cloud, *program, "fernet_setup", *owner, log="keystone-manage")
     manage(cloud, *program, "credential_setup", *owner, log="keystone-manage")
     address = cloud.url("keystone", "/v3")
@@ -35,28 +58,25 @@ def keystone(cloud: Cloud) -> None:
     )
 
 
-def glance(cloud: Cloud) -> None:
-    """Tables."""
+def _glance(cloud: Cloud) -> None:
     settings = str(cloud.layout.etc / "glance" / "glance-api.conf")
     manage(cloud, cloud.bin("glance-manage"), "--config-file", settings, "db_sync", log="glance-manage")
 
 
-def placement(cloud: Cloud) -> None:
-    """Tables."""
+def _placement(cloud: Cloud) -> None:
     settings = str(cloud.layout.etc / "placement" / "placement.conf")
     manage(
         cloud, cloud.bin("placement-manage"), "--config-file", settings, "db", "sync", log="placement-manage"
     )
 
 
-def neutron(cloud: Cloud) -> None:
-    """Tables."""
+def _neutron(cloud: Cloud) -> None:
     settings = str(cloud.layout.etc / "neutron" / "neutron.conf")
     program = (cloud.bin("neutron-db-manage"), "--config-file", settings, "--subproject", "neutron")
     manage(cloud, *program, "upgrade", "heads", log="neutron-db-manage")
 
 
-def nova(cloud: Cloud) -> None:
+def _nova(cloud: Cloud) -> None:
     """Tables of the API and of both cells, and the two cells' mappings."""
     settings = str(cloud.layout.etc / "nova" / "nova.conf")
     program = (cloud.bin("nova-manage"), "--config-file", settings)
@@ -75,8 +95,8 @@ def nova(cloud: Cloud) -> None:
         as_service_user(cloud, *program, "cell_v2", "list_cells"), seconds=120, directory=cloud.layout.run
     )
     if "cell1" not in cells.out:
-        templates = ("--transport-url", CELL_BROKER, "--database_connection", CELL_DATABASE)
-        manage(cloud, *program, "cell_v2", "create_cell", "--name", "cell1", *templates, log="nova-manage")
+        addresses = ("--transport-url", CELL_BROKER, "--database_connection", CELL_DATABASE)
+        manage(cloud, *program, "cell_v2", "create_cell", "--name", "cell1", *addresses, log="nova-manage")
 
 
 # Cell 1's addresses as templates, which Nova fills from its configuration: the broker's port may move, and no
@@ -104,11 +124,14 @@ def discover_hosts(cloud: Cloud) -> None:
     )
 
 
-# Which databases a schema step fills.
-STEPS: dict[str, tuple[tuple[str, ...], Callable[[Cloud], None]]] = {
-    "keystone": (("keystone",), keystone),
-    "neutron": (("neutron",), neutron),
-    "nova": (("nova_api", "nova_cell0", "nova"), nova),
-    "glance": (("glance",), glance),
-    "placement": (("placement",), placement),
+_MIGRATIONS: Mapping[str, Callable[[Cloud], None]] = {
+    "keystone": _keystone,
+    "neutron": _neutron,
+    "nova": _nova,
+    "glance": _glance,
+    "placement": _placement,
+}
+# Which databases each service has.
+DATABASES: Mapping[str, tuple[str, ...]] = {
+    name: ("nova_api", "nova_cell0", "nova") if name == "nova" else (name,) for name in _MIGRATIONS
 }

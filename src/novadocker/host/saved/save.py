@@ -142,7 +142,7 @@ def travelling(data: Path) -> Iterator[str]:
 
 def _refuse_half(cloud: Cloud) -> None:
     layout = cloud.layout
-    done = [content.key_file(cloud), *(layout.data / "schemas" / name for name in schemas.STEPS)]
+    done = [content.key_file(cloud), *(layout.data / "schemas" / name for name in schemas.DATABASES)]
     if arrival.pending(layout) or not all(file.exists() for file in done):
         raise NovaDockerError(
             f"The cloud {cloud.config.name} has not been up yet.",

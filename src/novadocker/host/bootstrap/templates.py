@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Schemas as their services' migrations left them, kept as SQL: read in a second instead of made in a minute.
+
+They are for one release of each service. With any other installed, the migrations make the schema, as ever.
+A functional test runs the migrations and compares; `--update-golden` writes what it found.
+"""
+
+import datetime
+import importlib.metadata
+import re
+from importlib import resources
+from pathlib import Path
+
+from pymysql.converters import escape_item
+from pymysql.cursors import Cursor
+
+FOLDER = Path(str(resources.files("novadocker.host.bootstrap"))) / "sql"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def read(service: str, *, folder: Path = FOLDER) -> list[str]:
+    """The statements that make the tables; none if there are none for the release that is installed."""
+    file = folder / f"{service}.sql"
+    if not file.is_file():
+        return []
+    first, _, text = file.read_text().partition("\n")
+    if first != title(service):
+        return []
+    return [each for each in text.split(";\n") if each.strip()]
+
+
+def title(service: str) -> str:
+    """A template's first line: what it was made with."""
+    package = "openstack-placement" if service == "placement" else service
+    return f"-- As the migrations of {package} {importlib.metadata.version(package)} make it."
+
+
+def load(cursor: Cursor, statements: list[str]) -> None:
+    """Execute them."""
+    cursor.execute("SET foreign_key_checks = 0, unique_checks = 0")
+    for statement in statements:
+        cursor.execute(statement)
+
+
+def dump(cursor: Cursor, *, service: str, databases: tuple[str, ...]) -> str:
+    """What the databases hold, as a template."""
+    statements = []
+    for database in databases:
+        statements.append(f"USE `{database}`")
+        cursor.execute(f"USE `{database}`")
+        cursor.execute("SHOW TABLES")
+        for (table,) in sorted(cursor.fetchall()):
+            statements += _table(cursor, table)
+    return title(service) + "\n" + "".join(f"{each};\n" for each in statements)
+
+
+def _table(cursor: Cursor, table: str) -> list[str]:
+    cursor.execute(f"SHOW CREATE TABLE `{table}`")
+    lines = cursor.fetchone()[1].splitlines()
+    # How far a counter has come is no part of a schema.
+    lines[-1] = " ".join(word for word in lines[-1].split(" ") if not word.startswith("AUTO_INCREMENT="))
+    cursor.execute(f"SELECT * FROM `{table}`")
+    names = [column[0] for column in cursor.description]
+    rows = sorted("(" + ", ".join(map(_literal, row)) + ")" for row in cursor.fetchall())
+    columns = ", ".join(f"`{name}`" for name in names)
+    filled = [f"INSERT INTO `{table}` ({columns}) VALUES\n" + ",\n".join(rows)] if rows else []
+    return ["\n".join(lines), *filled]
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, datetime.datetime):
+        return "UTC_TIMESTAMP()"
+    # Cell 0's is Nova's for all; any other is the cloud's own, as its rows' are that no other row names.
+    if isinstance(value, str) and _UUID.fullmatch(value) and value.strip("0-"):
+        return "UUID()"
+    return str(escape_item(value, "utf8"))
