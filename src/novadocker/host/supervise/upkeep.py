@@ -10,7 +10,7 @@ from typing import Protocol
 from novadocker import files, poll, run
 from novadocker.errors import NovaDockerError
 from novadocker.host import probes, processes, render
-from novadocker.host.services.model import Cloud, Probe, Service
+from novadocker.host.services.model import Cloud, Probe, Running, Service
 from novadocker.host.supervise import restarts
 from novadocker.host.supervise.door import Supervision
 
@@ -82,8 +82,10 @@ class Upkeep:
         note = self._cloud.layout.started / service.name
         fingerprint = render.fingerprint(service, self._supervision.scripts[service.name])
         process = self._supervisor.processes()[service.name]
-        if process.running and note.is_file() and note.read_text() == fingerprint:
-            if self._missing(service.ready) is None:
+        begun = process.running or process.state == "STARTING"
+        if begun and note.is_file() and note.read_text() == fingerprint:
+            sure = process.running or not isinstance(service.ready, Running)
+            if sure and self._missing(service.ready) is None:
                 return False
             try:
                 self._await(service)
@@ -125,7 +127,9 @@ class Upkeep:
                     facts=run.last_words(log) or process.said,
                     hint=f"See {log}.",
                 )
-            if not process.running:
+            # Who answers is ready, whether or not it has run for the second a supervisor wants to see.
+            answers = process.state == "STARTING" and not isinstance(service.ready, Running)
+            if not process.running and not answers:
                 return f"{process.state.lower()}: {run.last_words(log, lines=2) or process.said}"
             return self._missing(service.ready)
 

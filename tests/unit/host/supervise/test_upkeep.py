@@ -12,7 +12,7 @@ from tests.fakes.supervisor import FakeSupervisor
 from novadocker import poll
 from novadocker.errors import NovaDockerError
 from novadocker.host import render
-from novadocker.host.services.model import Service, Tcp
+from novadocker.host.services.model import Running, Service, Tcp
 from novadocker.host.supervise.door import Supervision
 from novadocker.host.supervise.upkeep import Upkeep
 
@@ -162,6 +162,25 @@ def test_one_that_is_still_coming_up_is_waited_for(running):
     assert running.supervisor.calls == []
 
 
+def test_who_answers_is_ready_before_the_supervisor_is_sure_of_it(machine):
+    machine.upkeep().start_supervisor()
+    machine.supervisor.behaviour["it"] = ("STARTING",)
+    assert machine.upkeep().ensure(IT)
+    assert machine.clock.rests == []
+    # It is let be by the next run, too.
+    machine.supervisor.calls.clear()
+    assert not machine.upkeep().ensure(IT)
+    assert machine.supervisor.calls == []
+
+
+def test_who_answers_nobody_must_have_run_for_a_while(machine):
+    machine.upkeep().start_supervisor()
+    machine.supervisor.behaviour["it"] = ("STARTING", "STARTING", "RUNNING")
+    machine._ask = lambda probe: None
+    assert machine.upkeep().ensure(replace(IT, ready=Running()))
+    assert machine.clock.rests
+
+
 def test_one_that_hangs_is_restarted_once(running):
     def answer(probe):
         return None if "begin it" in running.supervisor.calls else "no answer"
@@ -184,6 +203,7 @@ def test_one_that_the_supervisor_just_restarts_is_started_anew(machine):
 
 def test_one_that_does_not_stay_up_is_told_with_its_logs_words(machine):
     machine.upkeep().start_supervisor()
+    machine.missing = ["refused"]
     machine.supervisor.behaviour["it"] = supervisor.FAILS
     machine.log("starting\n2026 ERROR it: port 5 is taken\nbye\n")
     with pytest.raises(NovaDockerError) as caught:
@@ -210,6 +230,7 @@ def test_one_that_is_started_again_and_again_is_not_waited_for(machine):
 
 def test_without_a_log_the_supervisors_words_are_told(machine):
     machine.upkeep().start_supervisor()
+    machine.missing = ["refused"]
     machine.supervisor.behaviour["it"] = supervisor.FAILS
     with pytest.raises(NovaDockerError) as caught:
         machine.upkeep().ensure(IT)
@@ -218,9 +239,11 @@ def test_without_a_log_the_supervisors_words_are_told(machine):
 
 def test_one_that_failed_before_is_begun_anew(machine):
     machine.upkeep().start_supervisor()
+    machine.missing = ["refused"]
     machine.supervisor.behaviour["it"] = supervisor.FAILS
     with pytest.raises(NovaDockerError, match="does not stay up"):
         machine.upkeep().ensure(IT)
+    machine.missing = [None]
     machine.supervisor.behaviour.clear()
     assert machine.upkeep().ensure(IT)
 
