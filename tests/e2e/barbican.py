@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.e2e.cloud import REPOSITORY, get, until
 
-# Nova and Barbican both parse the command line; waitress serves either (see novadocker.host.wsgi).
+# Nova and Barbican both parse the command line; waitress serves either (see novadocker.programs.wsgi).
 SERVE = """
 import sys
 from paste import deploy

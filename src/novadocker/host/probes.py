@@ -4,12 +4,14 @@
 
 import http.client
 import socket
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import amqp
 
 from novadocker import run
-from novadocker.host.services.model import Command, Consumed, Http, Probe, Running, Socket, Tcp
+from novadocker.host.services.model import Command, Consumed, Http, Listens, Probe, Running, Socket, Tcp
 
 _PATIENCE = 5.0
 
@@ -23,6 +25,8 @@ def missing(probe: Probe) -> str | None:
             return _connect(socket.AF_UNIX, str(path))
         case Tcp(port=port):
             return _connect(socket.AF_INET, ("127.0.0.1", port))
+        case Listens(port=port):
+            return None if _is_listened_on(port) else f"nobody listens on 127.0.0.1:{port}"
         case Command(words=words, says=says):
             try:
                 done = run.run(words, check=False, seconds=_PATIENCE)
@@ -64,6 +68,13 @@ def _consumed(probe: Consumed) -> str | None:
     except (OSError, amqp.AMQPError) as error:
         return f"the broker: {error}"
     return None if consumers else f"nobody takes messages from the queue {probe.queue}"
+
+
+def _is_listened_on(port: int) -> bool:
+    # proc_net(5): the local address in hexadecimal, in the machine's order of bytes; 0A is LISTEN.
+    place = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}:{port:04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(line.split()[1] == place and line.split()[3] == "0A" for line in lines)
 
 
 def _connect(family: int, address: str | tuple[str, int]) -> str | None:

@@ -15,7 +15,8 @@ _BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Threads share one heap of the C library instead of having one each, and what is free at its end goes back
 # (mallopt(3)): the services wait more than they work.
-_FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+# No service runs on eventlet, which libraries import all the same; it then leaves its own resolver out.
+_FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072", "EVENTLET_NO_GREENDNS": "yes"}
 
 # A program that was killed may leave children that hold its port or its lock, as RabbitMQ's shell leaves the
 # broker: the next one would never start. (cgroup.kill: cgroup v2, kernel 5.14.)

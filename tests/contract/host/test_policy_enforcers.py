@@ -15,7 +15,7 @@ pytestmark = pytest.mark.functional
 # In a process of its own: each service keeps its configuration in globals.
 SCRIPT = """
 from oslo_config import cfg
-from novadocker.host import wsgi
+from novadocker.programs import wsgi
 import {module} as module
 cfg.CONF([], project="{project}", default_config_files=[])
 {extra}

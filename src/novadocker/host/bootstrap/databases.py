@@ -12,7 +12,7 @@ from pymysql.cursors import Cursor as Cursor
 
 from novadocker import run
 from novadocker.errors import NovaDockerError
-from novadocker.host.services import mariadb
+from novadocker.host.services import mariadb, shared
 from novadocker.host.services.model import Cloud
 
 
@@ -101,7 +101,8 @@ def as_service_user(cloud: Cloud, *command: str) -> list[str]:
 def manage(cloud: Cloud, *command: str, log: str, environment: dict[str, str] | None = None) -> None:
     """Run one `…-manage` command to its end, its words kept in the log of that name."""
     file = cloud.layout.logs / f"{log}.log"
+    cache = {"XDG_CACHE_HOME": str(shared.cache(cloud, cloud.config.user))}
     run.run(
-        as_service_user(cloud, *command), seconds=300, log=file, environment=environment, hint=f"See {file}.",
-        directory=cloud.layout.run,
+        as_service_user(cloud, *command), seconds=300, log=file, environment={**cache, **(environment or {})},
+        hint=f"See {file}.", directory=cloud.layout.run,
     )  # fmt: skip

@@ -97,6 +97,8 @@ def workers(evidence: Evidence) -> list[Trouble]:
     if not _under_wsgi(evidence):
         return []
     there = {each["program"] for each in evidence["processes"]}
+    if "neutron-workers" in there:  # ours does both
+        return []
     duties = {
         "neutron-ovn-maintenance-worker": "what differs between Neutron's database and OVN's stays so",
         "neutron-periodic-workers": "timed work is not done",

@@ -12,6 +12,8 @@ import psutil
 
 from novadocker.host.evidence import process_table
 from novadocker.host.evidence.model import NotSeen
+from novadocker.host.services.neutron import WORKERS
+from novadocker.host.services.shared import SINGLE
 
 # Programs by which a check knows whom it meets; the word stands in the name or in an argument's last part.
 _PROGRAMS = (
@@ -21,8 +23,8 @@ _PROGRAMS = (
     "ovn-controller", "ovs-vswitchd", "ovsdb-server", "dockerd", "containerd", "libvirtd", "firewalld", "k3s",
     "kubelet", "incusd", "lxd", "podman", "beam.smp", "mariadbd", "mysqld",
 )  # fmt: skip
-# What a WSGI server is told to serve: the program is another's then.
-_APPLICATIONS = {"neutron.wsgi.api": "neutron-api"}
+# What a WSGI server is told to serve, and Python to run: the program is another's then.
+_APPLICATIONS = {"neutron.wsgi.api": "neutron-api", WORKERS: "neutron-workers"}
 # What services find their files by, and what Neutron counts its workers by; no other variable is read.
 _VARIABLES = ("OS_NEUTRON_CONFIG_DIR", "OS_NEUTRON_CONFIG_FILES", "ASGI_WORKERS")
 # oslo.service's "nova-scheduler: master process [COMMAND]", Neutron's "neutron-server: api worker (COMMAND)"
@@ -58,7 +60,8 @@ def _words(shown: list[str]) -> list[str]:
     """What a process was started with, also where it has given itself a title that quotes it."""
     # psutil parts a title at its spaces.
     title = _TITLE.fullmatch(" ".join(shown).strip())
-    return title["command"].split() if title else shown
+    words = title["command"].split() if title else shown
+    return [words[0], *words[4:]] if tuple(words[1:4]) == SINGLE else words
 
 
 def _program(name: str, words: list[str]) -> str:

@@ -76,7 +76,7 @@ def agent(
     return Service(
         name=name,
         needs=needs,
-        command=(cloud.bin(program), "--config-file", str(file)),
+        command=shared.program(cloud, program, "--config-file", str(file)),
         # The agents call ovs-vsctl, and give it no address.
         environment={**environment(cloud), "PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
         files=(ConfigFile(path=file, content=ini(sections)),),

@@ -16,7 +16,7 @@ def glance(cloud: Cloud) -> Service:
         name="glance",
         application="glance.wsgi.api:application",
         environment={"OS_GLANCE_CONFIG_DIR": str(etc)},
-        needs=("glance-schema", "identity"),
+        needs=("glance-schema",),
         path="/healthcheck",
         files=(
             ConfigFile(

@@ -90,6 +90,13 @@ class Tcp:
 
 
 @dataclass(frozen=True)
+class Listens:
+    """Ready when somebody listens on the port of loopback; who connected would wake it."""
+
+    port: int
+
+
+@dataclass(frozen=True)
 class Command:
     """Ready when the command ends with code 0 and, where `says` is given, writes just that."""
 
@@ -112,7 +119,7 @@ class Running:
     """Ready when the process runs; its own readiness shows in an API, which `apply` asks later."""
 
 
-Probe = Http | Socket | Tcp | Command | Consumed | Running
+Probe = Http | Socket | Tcp | Listens | Command | Consumed | Running
 
 
 @dataclass(frozen=True, kw_only=True)

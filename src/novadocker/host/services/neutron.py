@@ -8,6 +8,9 @@ from novadocker.host.services import backends, ml2_ovs, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Running, Service
 
+# Two of Neutron's programs in one process.
+WORKERS = "novadocker.programs.neutron_workers"
+
 
 def _settings(cloud: Cloud) -> Sections:
     own = backends.of(cloud).settings(cloud)
@@ -78,7 +81,7 @@ def neutron_api(cloud: Cloud) -> Service:
             # Neutron keeps its start time in the temporary folder, by its parent's pid.
             "TMPDIR": str(cloud.layout.run / "neutron"),
         },
-        needs=("neutron-schema", "identity", "rabbitmq", *backends.of(cloud).api_needs),
+        needs=("neutron-schema", "rabbitmq", *backends.of(cloud).api_needs),
         files=_server_files(cloud),
         folders=_folders(cloud),
     )
@@ -89,7 +92,9 @@ def _worker(cloud: Cloud, *, name: str, program: str) -> Service:
         name=name,
         needs=("neutron",),
         user=cloud.config.user,
-        command=(cloud.bin(program), "--config-file", str(cloud.layout.etc / "neutron" / "neutron.conf")),
+        command=shared.program(
+            cloud, program, "--config-file", str(cloud.layout.etc / "neutron" / "neutron.conf")
+        ),
         environment={"TMPDIR": str(cloud.layout.run / "neutron")},
         files=_server_files(cloud),
         folders=_folders(cloud),
@@ -97,14 +102,18 @@ def _worker(cloud: Cloud, *, name: str, program: str) -> Service:
     )
 
 
-def maintenance(cloud: Cloud) -> Service:
-    """Repairs what differs between Neutron's database and OVN's."""
-    return _worker(cloud, name="neutron-maintenance", program="neutron-ovn-maintenance-worker")
-
-
 def periodic(cloud: Cloud) -> Service:
     """Neutron's timed work."""
     return _worker(cloud, name="neutron-periodic", program="neutron-periodic-workers")
+
+
+def workers(cloud: Cloud) -> Service:
+    """The same with OVN, where somebody repairs what differs between Neutron's database and OVN's, too."""
+    service = periodic(cloud)
+    settings = service.command[-2:]
+    return replace(
+        service, name="neutron-workers", command=(cloud.bin("python"), "-P", "-m", WORKERS, *settings)
+    )
 
 
 def rpc_server(cloud: Cloud) -> Service:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from novadocker.host.capacity import Share, processor_ratio
 from novadocker.host.services import backends, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
-from novadocker.host.services.model import Cloud, ConfigFile, Folder, Probe, Service, Tcp
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Listens, Probe, Service
 
 FILTERS = (
     "ComputeFilter",
@@ -123,29 +123,16 @@ def _policy(cloud: Cloud) -> ConfigFile:
 
 
 def nova_api(cloud: Cloud) -> Service:
-    """The compute API."""
+    """The compute API, and the metadata API behind 169.254.169.254: two ports of one process."""
     return shared.api(
         cloud,
         name="nova-api",
         application="nova.wsgi.osapi_compute:application",
+        also=("nova.wsgi.metadata:application", "nova-metadata"),
         environment=_environment(cloud),
-        needs=("nova-schema", "identity", "rabbitmq"),
-        threads=16,
+        needs=("nova-schema", "rabbitmq"),
+        threads=20,
         files=(_shared_file(cloud), _paste(cloud), _policy(cloud)),
-        folders=_folders(cloud),
-    )
-
-
-def nova_metadata(cloud: Cloud) -> Service:
-    """The metadata API behind 169.254.169.254."""
-    return shared.api(
-        cloud,
-        name="nova-metadata",
-        application="nova.wsgi.metadata:application",
-        environment=_environment(cloud),
-        needs=("nova-schema", "identity", "rabbitmq"),
-        threads=8,
-        files=(_shared_file(cloud), _paste(cloud)),
         folders=_folders(cloud),
     )
 
@@ -155,7 +142,7 @@ def _worker(cloud: Cloud, name: str, *, ready: Probe) -> Service:
         name=name,
         needs=("nova-schema", "identity", "rabbitmq"),
         user=cloud.config.user,
-        command=(cloud.bin(name), "--config-file", str(cloud.layout.etc / "nova" / "nova.conf")),
+        command=shared.program(cloud, name, "--config-file", str(cloud.layout.etc / "nova" / "nova.conf")),
         files=(_shared_file(cloud),),
         folders=_folders(cloud),
         ready=ready,
@@ -174,8 +161,8 @@ def conductor(cloud: Cloud) -> Service:
     """The one that speaks to the database for the computes."""
     service = _worker(cloud, "nova-conductor", ready=_listening(cloud, "conductor", host=cloud.hostname))
     # Nova's own, that ends builds which were lost with a killed one.
-    ours = (cloud.bin("python"), "-m", "novadocker.conductor")
-    return replace(service, command=(*ours, *service.command[1:]))
+    ours = (cloud.bin("python"), "-P", "-m", "novadocker.conductor")
+    return replace(service, command=(*ours, *service.command[-2:]))
 
 
 def scheduler(cloud: Cloud) -> Service:
@@ -184,9 +171,17 @@ def scheduler(cloud: Cloud) -> Service:
 
 
 def serialproxy(cloud: Cloud) -> Service:
-    """The one that takes a user's websocket to the console of a server."""
-    ready = Tcp(cloud.config.ports["nova-serialproxy"])
-    return _worker(cloud, "nova-serialproxy", ready=ready)
+    """The one that takes a user's websocket to the console of a server: loaded when the first one does."""
+    port = cloud.config.ports["nova-serialproxy"]
+    service = _worker(cloud, "nova-serialproxy", ready=Listens(port))
+    on_demand = (cloud.bin("python"), "-P", "-m", "novadocker.programs.on_demand", "127.0.0.1", str(port))
+    return replace(
+        service,
+        command=(*on_demand, *service.command[-3:]),
+        # It forks for each console; Nova's other services do without eventlet by themselves.
+        environment={"OS_NOVA_DISABLE_EVENTLET_PATCHING": "1"},
+        needs=("nova-schema", "rabbitmq"),
+    )
 
 
 def _reserved(share: Share) -> dict[str, int]:
@@ -232,7 +227,9 @@ def _compute(
     return Service(
         name=name,
         needs=("nova-conductor", "placement", "glance", "neutron", *needs),
-        command=(cloud.bin("nova-compute"), "--config-file", str(main), "--config-file", str(settings)),
+        command=shared.program(
+            cloud, "nova-compute", "--config-file", str(main), "--config-file", str(settings)
+        ),
         environment={"PATH": f"{cloud.venv / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
         files=(_shared_file(cloud), ConfigFile(path=settings, content=ini(sections))),
         folders=(

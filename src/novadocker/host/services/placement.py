@@ -15,7 +15,7 @@ def placement(cloud: Cloud) -> Service:
         name="placement",
         application="placement.wsgi.api:application",
         environment={"OS_PLACEMENT_CONFIG_DIR": str(etc)},
-        needs=("placement-schema", "identity"),
+        needs=("placement-schema",),
         files=(
             ConfigFile(
                 path=etc / "placement.conf",

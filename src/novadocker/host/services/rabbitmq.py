@@ -40,8 +40,9 @@ def rabbitmq(cloud: Cloud) -> Service:
             "RABBITMQ_DIST_PORT": str(ports["rabbitmq-dist"]),
             "ERL_EPMD_PORT": str(ports["epmd"]),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            # One scheduler that does not spin: a broker for a dozen services needs no more.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none "
+            # A scheduler that does not spin, and room for 65536 Erlang processes instead of a million (their
+            # table is 11 MB): a broker for a dozen services needs no more.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none +P 65536 "
             "-kernel inet_dist_use_interface {127,0,0,1}",
         },
         files=(

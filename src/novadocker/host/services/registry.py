@@ -21,8 +21,9 @@ from novadocker.host.services import (
     ovs,
     placement,
     rabbitmq,
+    shared,
 )
-from novadocker.host.services.model import Cloud, ConfigFile, Service
+from novadocker.host.services.model import Cloud, ConfigFile, Folder, Service
 
 Declaration = Callable[[Cloud], Service]
 
@@ -45,10 +46,8 @@ def _around(
         glance.glance,
         placement.placement,
         neutron.neutron_api,
-        neutron.periodic,
         *networking,
         nova.nova_api,
-        nova.nova_metadata,
         nova.conductor,
         nova.scheduler,
         nova.serialproxy,
@@ -61,11 +60,12 @@ def _around(
 ALL: Mapping[str, tuple[Declaration, ...]] = {
     "ovn": _around(
         switching=(ovn.northbound, ovn.southbound, ovn.northd, ovn.controller),
-        networking=(neutron.maintenance, ml2_ovn.agent),
+        networking=(neutron.workers, ml2_ovn.agent),
     ),
     "ovs": _around(
         switching=(),
         networking=(
+            neutron.periodic,
             neutron.rpc_server,
             ml2_ovs.switching,
             ml2_ovs.routing,
@@ -90,7 +90,19 @@ def services(cloud: Cloud) -> dict[str, Service]:
             facts="There are " + ", ".join(sorted(name for name in ours if name)) + ".",
             hint="Correct [options] in the configuration.",
         )
-    return {service.name: _with_options(cloud, service) for service in declared}
+    return {service.name: _with_cache(cloud, _with_options(cloud, service)) for service in declared}
+
+
+def _with_cache(cloud: Cloud, service: Service) -> Service:
+    """Let OpenStack's programs keep the list of all plugins, which each else collects for itself."""
+    if service.command[0] != cloud.bin("python"):
+        return service
+    folder = shared.cache(cloud, service.user)
+    return replace(
+        service,
+        folders=(*service.folders, Folder(path=folder, mode=0o700)),
+        environment={**service.environment, "XDG_CACHE_HOME": str(folder)},
+    )
 
 
 def _with_options(cloud: Cloud, service: Service) -> Service:

@@ -2,9 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sections that several OpenStack services have in common."""
 
+from pathlib import Path
+
 from novadocker.host.services import rabbitmq
 from novadocker.host.services.ini import Sections, Value
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Http, Service
+
+# What starts a program is no program: who looks at processes leaves it out. (-P: root's imports nothing from
+# the folder it runs in, where there is a folder `neutron` of another user's.)
+SINGLE = ("-P", "-m", "novadocker.programs.single")
 
 
 def default_section() -> dict[str, Value]:
@@ -77,6 +83,16 @@ def messaging_sections(cloud: Cloud) -> Sections:
     }
 
 
+def cache(cloud: Cloud, user: str) -> Path:
+    """Where the user's programs keep the list of all plugins; their own, for they run what is in it."""
+    return cloud.layout.data / "cache" / (user or "root")
+
+
+def program(cloud: Cloud, name: str, *arguments: str) -> tuple[str, ...]:
+    """How one of OpenStack's programs is started: in one process, whatever it would make of itself."""
+    return (cloud.bin("python"), *SINGLE, cloud.bin(name), *arguments)
+
+
 def api(
     cloud: Cloud,
     *,
@@ -88,13 +104,19 @@ def api(
     folders: tuple[Folder, ...] = (),
     path: str = "/",
     threads: int = 12,
+    also: tuple[str, str] = ("", ""),
 ) -> Service:
-    """One of OpenStack's WSGI applications as a service on its port."""
+    """One of OpenStack's WSGI applications as a service on its port.
+
+    :param also: another application of the same program for the same process, and its port's name.
+    """
     port = cloud.config.ports[name]
-    serve = (cloud.bin("python"), "-m", "novadocker.host.wsgi", application)
+    served = ["127.0.0.1", str(threads), application, str(port)]
+    if also[0]:
+        served += [also[0], str(cloud.config.ports[also[1]])]
     return Service(
         name=name,
-        command=(*serve, "127.0.0.1", str(port), str(threads)),
+        command=(cloud.bin("python"), "-P", "-m", "novadocker.programs.wsgi", *served),
         ready=Http(f"http://127.0.0.1:{port}{path}"),
         needs=needs,
         user=cloud.config.user,

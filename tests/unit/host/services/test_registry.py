@@ -159,8 +159,8 @@ def test_every_server_listens_on_loopback(backend):
 
 @EACH_BACKEND
 def test_there_is_one_agent_of_a_kind(backend):
-    programs = [service.command[0] for service in SERVICES[backend].values()]
-    agents = [Path(program).name for program in programs if "agent" in program]
+    words = [word for service in SERVICES[backend].values() for word in service.command if "--" not in word]
+    agents = [Path(word).name for word in words if "agent" in Path(word).name and "/bin/" in word]
     assert len(agents) == len(set(agents))
     assert agents
 

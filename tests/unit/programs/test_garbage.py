@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from novadocker.host import garbage
+from novadocker.programs import garbage
 
 
 @pytest.fixture(autouse=True)

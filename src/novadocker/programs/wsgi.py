@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Serve one WSGI application of OpenStack with waitress: `wsgi.py MODULE:NAME HOST PORT THREADS`.
+"""Serve WSGI applications of one OpenStack program with waitress: `wsgi.py HOST THREADS MODULE:NAME PORT …`.
 
 The applications read `sys.argv` when they are imported, so it is emptied before (gunicorn's workers fail on
 this).
@@ -13,8 +13,11 @@ from types import ModuleType
 from typing import Any
 
 import waitress
+from oslo_service import backend
 
-from novadocker.host import garbage
+from novadocker.programs import eventlet, garbage
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # Neutron and Keystone build their policy enforcer at the first request that needs it, as a global that others
 # see before it has rules: a second request meanwhile is refused with 403. So it is built before any request.
@@ -46,18 +49,35 @@ def prepare(application: str) -> None:
         enforcer.use_conf = False
 
 
-def main() -> None:
-    """Import the application named by the first argument and serve it until told to end."""
-    target, host, port, threads = sys.argv[1:5]
+def load(target: str) -> Application:
+    """Import the application MODULE:NAME."""
     module_name, _, attribute = target.partition(":")
-    sys.argv = [module_name]
-    application = getattr(importlib.import_module(module_name), attribute)
+    application: Application = getattr(importlib.import_module(module_name), attribute)
     prepare(module_name)
+    return application
+
+
+def by_port(applications: Mapping[str, Application]) -> Application:
+    """One application that hands each request to the one whose port it came to."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return applications[environ["SERVER_PORT"]](environ, start_response)
+
+    return application
+
+
+def main() -> None:
+    """Import the applications that the arguments name, and serve them until told to end."""
+    host, threads, *served = sys.argv[1:]
+    if not served[0].startswith("neutron."):
+        eventlet.keep_out()
+        backend.register_backend_default_hook(lambda: backend.BackendType.THREADING)
+    sys.argv = [served[0].partition(":")[0]]
+    applications = {port: load(target) for target, port in zip(served[::2], served[1::2], strict=True)}
     garbage.settle()
     waitress.serve(
-        application,
-        host=host,
-        port=int(port),
+        by_port(applications),
+        listen=" ".join(f"{host}:{port}" for port in applications),
         threads=int(threads),
         ident=None,
         channel_timeout=120,

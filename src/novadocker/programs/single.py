@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: The nova-docker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run one of OpenStack's programs in one process: `single.py /path/to/PROGRAM ARGUMENT…`.
+
+The program is its own, unchanged; what is replaced are two services of libraries that would start more
+processes.
+"""
+
+import runpy
+import sys
+
+from novadocker.programs import eventlet
+
+
+def main() -> None:
+    """Prepare the process and become the program."""
+    with eventlet.kept_out():
+        from oslo_service import backend
+
+        # As all of them choose by now; libraries decide when they are imported.
+        backend.init_backend(backend.BackendType.THREADING)
+        from novadocker.programs import launcher, rights
+    launcher.install()
+    rights.install()
+    sys.argv = sys.argv[1:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
