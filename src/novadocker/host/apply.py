@@ -95,6 +95,7 @@ class Applier:
         return [
             *own,
             Step(name="mariadb-files", act=lambda: databases.make_files(cloud)),
+            Step(name="keystone-keys", act=lambda: schemas.make_keys(cloud)),
             Step(name="ovs-files", act=lambda: switch.make_switch_database(cloud)),
             *_OWN_STEPS[cloud.config.network_backend](cloud),
             Step(name="docker-storage", act=lambda: storage.mount(cloud)),
@@ -102,14 +103,18 @@ class Applier:
             Step(name="chassis", act=lambda: switch.describe_chassis(cloud), needs=("vswitchd",)),
             Step(name="uplink", act=lambda: uplink.open_way(cloud.config), needs=("chassis",)),
             *(
-                Step(name=f"{name}-schema", act=lambda name=name: self._schema(name), needs=(databases_need,))  # type: ignore[misc]
+                Step(
+                    name=f"{name}-schema",
+                    act=lambda name=name: self._schema(name),  # type: ignore[misc]
+                    needs=(databases_need, *(("keystone-keys",) if name == "keystone" else ())),
+                )
                 for name in schemas.DATABASES
             ),
             Step(name="identity", act=lambda: identity.fill(cloud), needs=("keystone",)),
             Step(
                 name="hosts",
                 act=lambda: computes.wait_until_up(cloud),
-                needs=("nova-libvirt", "nova-docker", "nova-api", "nova-scheduler", "placement"),
+                needs=("identity", "nova-libvirt", "nova-docker", "nova-api", "nova-conductor", "placement"),
             ),
             Step(
                 name="content",
@@ -119,7 +124,7 @@ class Applier:
             Step(
                 name="agents",
                 act=lambda: agents.wait_until_alive(cloud),
-                needs=("neutron", *backend.agents_need),
+                needs=("identity", "neutron", *backend.agents_need),
             ),
             Step(name="clients", act=self._introduce_clients, needs=("identity",)),
         ]

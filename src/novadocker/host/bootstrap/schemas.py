@@ -33,13 +33,27 @@ def _keystone(cloud: Cloud) -> None:
     manage(cloud, cloud.bin("keystone-manage"), "--config-file", settings, "db_sync", log="keystone-manage")
 
 
+def make_keys(cloud: Cloud) -> bool:
+    """Have Keystone make the keys of its tokens and credentials; they need no database."""
+    settings = str(cloud.layout.etc / "keystone" / "keystone.conf")
+    owner = ("--keystone-user", cloud.config.user, "--keystone-group", cloud.config.user)
+    wanted = {"fernet_setup": "fernet-keys", "credential_setup": "credential-keys"}
+    missing = [
+        word
+        for word, folder in wanted.items()
+        # One key that is used and one for the next rotation; which numbers they have, rotations change.
+        if len(list((cloud.layout.data / "keystone" / folder).glob("[0-9]*"))) < 2
+    ]
+    program = (cloud.bin("keystone-manage"), "--config-file", settings)
+    for word in missing:
+        manage(cloud, *program, word, *owner, log="keystone-manage")
+    return bool(missing)
+
+
 def _first_administrator(cloud: Cloud) -> None:
-    """Token keys, and the first administrator with the identity endpoint."""
+    """The first administrator, with the identity endpoint."""
     settings = str(cloud.layout.etc / "keystone" / "keystone.conf")
     program = (cloud.bin("keystone-manage"), "--config-file", settings)
-    owner = ("--keystone-user", cloud.config.user, "--keystone-group", cloud.config.user)
-    manage(cloud, *program, "fernet_setup", *owner, log="keystone-manage")
-    manage(cloud, *program, "credential_setup", *owner, log="keystone-manage")
     address = cloud.url("keystone", "/v3")
     manage(
         cloud,
