@@ -13,6 +13,7 @@ import psutil
 from novadocker.host.evidence import process_table
 from novadocker.host.evidence.model import NotSeen
 from novadocker.host.services.neutron import WORKERS
+from novadocker.host.services.nova import CONTROL
 from novadocker.host.services.shared import SINGLE
 
 # Programs by which a check knows whom it meets; the word stands in the name or in an argument's last part.
@@ -24,7 +25,7 @@ _PROGRAMS = (
     "kubelet", "incusd", "lxd", "podman", "beam.smp", "mariadbd", "mysqld",
 )  # fmt: skip
 # What a WSGI server is told to serve, and Python to run: the program is another's then.
-_APPLICATIONS = {"neutron.wsgi.api": "neutron-api", WORKERS: "neutron-workers"}
+_APPLICATIONS = {"neutron.wsgi.api": "neutron-api", WORKERS: "neutron-workers", CONTROL: "nova-scheduler"}
 # What services find their files by, and what Neutron counts its workers by; no other variable is read.
 _VARIABLES = ("OS_NEUTRON_CONFIG_DIR", "OS_NEUTRON_CONFIG_FILES", "ASGI_WORKERS")
 # oslo.service's "nova-scheduler: master process [COMMAND]", Neutron's "neutron-server: api worker (COMMAND)"

@@ -9,6 +9,9 @@ from novadocker.host.services import backends, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Listens, Probe, Service
 
+# Two of Nova's programs in one process.
+CONTROL = "novadocker.programs.nova_control"
+
 FILTERS = (
     "ComputeFilter",
     "ComputeCapabilitiesFilter",
@@ -158,16 +161,13 @@ def _listening(cloud: Cloud, topic: str, *, host: str) -> Probe:
 
 
 def conductor(cloud: Cloud) -> Service:
-    """The one that speaks to the database for the computes."""
-    service = _worker(cloud, "nova-conductor", ready=_listening(cloud, "conductor", host=cloud.hostname))
-    # Nova's own, that ends builds which were lost with a killed one.
-    ours = (cloud.bin("python"), "-P", "-m", "novadocker.conductor")
-    return replace(service, command=(*ours, *service.command[-2:]))
+    """The one that speaks to the database for the computes, and in the same process the one that chooses.
 
-
-def scheduler(cloud: Cloud) -> Service:
-    """The one that chooses the host."""
-    return _worker(cloud, "nova-scheduler", ready=_listening(cloud, "scheduler", host=cloud.hostname))
+    Each is a service of Nova's with its own queue and report; nova-scheduler's log is this one's.
+    """
+    # The scheduler is the second to start.
+    service = _worker(cloud, "nova-conductor", ready=_listening(cloud, "scheduler", host=cloud.hostname))
+    return replace(service, command=(cloud.bin("python"), "-P", "-m", CONTROL, *service.command[-2:]))
 
 
 def serialproxy(cloud: Cloud) -> Service:

@@ -49,7 +49,6 @@ def _around(
         *networking,
         nova.nova_api,
         nova.conductor,
-        nova.scheduler,
         nova.serialproxy,
         nova.compute_libvirt,
         nova.compute_docker,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from novadocker.host.why.case import Case, Cause, line, moment
 
-# Without these no request gets anywhere.
+# Without these no request gets anywhere; the scheduler is in the conductor's process.
 _COMMON = ("rabbitmq", "mariadb", "nova-conductor")
 # As `doctor` has it: longer than anything of ours takes.
 _LONG = timedelta(minutes=10)
@@ -30,7 +30,7 @@ def _path(case: Case) -> tuple[str, ...]:
     compute = (case.compute, *_DAEMON.get(case.compute, ())) if case.compute else ()
     if placed or scheduled or case.task in _DELETING:
         return (*compute, *_COMMON, "neutron", "placement", "glance")
-    return (*_COMMON, "nova-scheduler", "placement", *compute)
+    return (*_COMMON, "placement", *compute)
 
 
 def part_gone(case: Case) -> Cause | None:

@@ -186,8 +186,7 @@ def test_nova_is_ready_when_its_queues_are_listened_to():
         if isinstance(ready := service.ready, Consumed)
     }
     assert queues == {
-        "nova-conductor": f"conductor.{cloud.hostname}",
-        "nova-scheduler": f"scheduler.{cloud.hostname}",
+        "nova-conductor": f"scheduler.{cloud.hostname}",
         "nova-libvirt": f"compute.{cloud.hostname}",
         "nova-docker": f"compute.{cloud.docker_host}",
     }
