@@ -104,16 +104,16 @@ def _worker(cloud: Cloud, *, name: str, program: str) -> Service:
 
 def periodic(cloud: Cloud) -> Service:
     """Neutron's timed work."""
-    return _worker(cloud, name="neutron-periodic", program="neutron-periodic-workers")
+    service = _worker(cloud, name="neutron-periodic", program="neutron-periodic-workers")
+    # It takes from the routers' queue, too: before the server of the agents' questions does, that queue would
+    # call a server ready which is not there yet.
+    return replace(service, needs=(*service.needs, ml2_ovs.RPC))
 
 
 def workers(cloud: Cloud) -> Service:
     """The same with OVN, where somebody repairs what differs between Neutron's database and OVN's, too."""
-    service = periodic(cloud)
-    settings = service.command[-2:]
-    return replace(
-        service, name="neutron-workers", command=(cloud.bin("python"), "-P", "-m", WORKERS, *settings)
-    )
+    service = _worker(cloud, name="neutron-workers", program="neutron-periodic-workers")
+    return replace(service, command=(cloud.bin("python"), "-P", "-m", WORKERS, *service.command[-2:]))
 
 
 def rpc_server(cloud: Cloud) -> Service:
