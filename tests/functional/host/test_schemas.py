@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tests.fakes import clouds
 from tests.functional.host import grounds
-from tests.functional.host.test_bootstrap import _mariadb, _write
 
 from novadocker.host.bootstrap import databases, schemas, templates
 
@@ -22,9 +21,9 @@ def cloud(folder):
     made = replace(clouds.cloud_in(folder), venv=Path(sys.prefix))
     for each in (made.layout.data, made.layout.logs):
         each.mkdir(parents=True)
-    _write(made)
+    grounds.write_files(made)
     databases.make_files(made)
-    with _mariadb(made):
+    with grounds.mariadb(made):
         yield made
 
 

@@ -57,15 +57,26 @@ def dump(cursor: Cursor, *, service: str, databases: tuple[str, ...]) -> str:
 
 def _table(cursor: Cursor, table: str) -> list[str]:
     cursor.execute(f"SHOW CREATE TABLE `{table}`")
-    lines = cursor.fetchone()[1].splitlines()
+    first, *parts, last = cursor.fetchone()[1].splitlines()
     # How far a counter has come is no part of a schema.
-    lines[-1] = " ".join(word for word in lines[-1].split(" ") if not word.startswith("AUTO_INCREMENT="))
+    last = " ".join(word for word in last.split(" ") if not word.startswith("AUTO_INCREMENT="))
+    # Migrations go through sets: the order of a table's keys and constraints is another each time.
+    parts = sorted((part.removesuffix(",") for part in parts), key=_place)
+    created = "\n".join([first, ",\n".join(parts), last])
     cursor.execute(f"SELECT * FROM `{table}`")
     names = [column[0] for column in cursor.description]
     rows = sorted("(" + ", ".join(map(_literal, row)) + ")" for row in cursor.fetchall())
     columns = ", ".join(f"`{name}`" for name in names)
     filled = [f"INSERT INTO `{table}` ({columns}) VALUES\n" + ",\n".join(rows)] if rows else []
-    return ["\n".join(lines), *filled]
+    return [created, *filled]
+
+
+def _place(part: str) -> tuple[int, str]:
+    """Where a line of a definition stands: columns as they are, then keys, then constraints, by name."""
+    words = part.split()
+    if words[0].startswith("`"):
+        return 0, ""
+    return (1 if "KEY" in words[:2] else 2), part
 
 
 def _literal(value: object) -> str:

@@ -15,9 +15,9 @@ CREATE TABLE `cached_images` (
   `hits` int(11) NOT NULL,
   `checksum` varchar(32) DEFAULT NULL,
   `node_reference_id` bigint(20) NOT NULL,
+  KEY `node_reference_id` (`node_reference_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `ix_cached_images_image_id_node_reference_id` (`image_id`,`node_reference_id`),
-  KEY `node_reference_id` (`node_reference_id`),
   CONSTRAINT `cached_images_ibfk_1` FOREIGN KEY (`node_reference_id`) REFERENCES `node_reference` (`node_reference_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `image_locations` (
@@ -30,11 +30,11 @@ CREATE TABLE `image_locations` (
   `deleted` tinyint(1) NOT NULL,
   `meta_data` text DEFAULT NULL,
   `status` varchar(30) NOT NULL DEFAULT 'active',
-  PRIMARY KEY (`id`),
   KEY `ix_image_locations_deleted` (`deleted`),
   KEY `ix_image_locations_image_id` (`image_id`),
-  CONSTRAINT `image_locations_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`),
-  CONSTRAINT `CONSTRAINT_1` CHECK (`deleted` in (0,1))
+  PRIMARY KEY (`id`),
+  CONSTRAINT `CONSTRAINT_1` CHECK (`deleted` in (0,1)),
+  CONSTRAINT `image_locations_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `image_members` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -46,14 +46,14 @@ CREATE TABLE `image_members` (
   `deleted_at` datetime DEFAULT NULL,
   `deleted` tinyint(1) NOT NULL,
   `status` varchar(20) NOT NULL DEFAULT 'pending',
+  KEY `ix_image_members_deleted` (`deleted`),
+  KEY `ix_image_members_image_id_member` (`image_id`,`member`),
+  KEY `ix_image_members_image_id` (`image_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `image_members_image_id_member_deleted_at_key` (`image_id`,`member`,`deleted_at`),
-  KEY `ix_image_members_deleted` (`deleted`),
-  KEY `ix_image_members_image_id` (`image_id`),
-  KEY `ix_image_members_image_id_member` (`image_id`,`member`),
-  CONSTRAINT `image_members_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`),
   CONSTRAINT `CONSTRAINT_1` CHECK (`can_share` in (0,1)),
-  CONSTRAINT `CONSTRAINT_2` CHECK (`deleted` in (0,1))
+  CONSTRAINT `CONSTRAINT_2` CHECK (`deleted` in (0,1)),
+  CONSTRAINT `image_members_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `image_properties` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -64,12 +64,12 @@ CREATE TABLE `image_properties` (
   `updated_at` datetime DEFAULT NULL,
   `deleted_at` datetime DEFAULT NULL,
   `deleted` tinyint(1) NOT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `ix_image_properties_image_id_name` (`image_id`,`name`),
   KEY `ix_image_properties_deleted` (`deleted`),
   KEY `ix_image_properties_image_id` (`image_id`),
-  CONSTRAINT `image_properties_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`),
-  CONSTRAINT `CONSTRAINT_1` CHECK (`deleted` in (0,1))
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `ix_image_properties_image_id_name` (`image_id`,`name`),
+  CONSTRAINT `CONSTRAINT_1` CHECK (`deleted` in (0,1)),
+  CONSTRAINT `image_properties_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `image_tags` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -79,11 +79,11 @@ CREATE TABLE `image_tags` (
   `updated_at` datetime DEFAULT NULL,
   `deleted_at` datetime DEFAULT NULL,
   `deleted` tinyint(1) NOT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_image_tags_image_id` (`image_id`),
   KEY `ix_image_tags_image_id_tag_value` (`image_id`,`value`),
-  CONSTRAINT `image_tags_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`),
-  CONSTRAINT `CONSTRAINT_1` CHECK (`deleted` in (0,1))
+  KEY `ix_image_tags_image_id` (`image_id`),
+  PRIMARY KEY (`id`),
+  CONSTRAINT `CONSTRAINT_1` CHECK (`deleted` in (0,1)),
+  CONSTRAINT `image_tags_ibfk_1` FOREIGN KEY (`image_id`) REFERENCES `images` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `images` (
   `id` varchar(36) NOT NULL,
@@ -106,15 +106,15 @@ CREATE TABLE `images` (
   `os_hidden` tinyint(1) NOT NULL DEFAULT 0,
   `os_hash_algo` varchar(64) DEFAULT NULL,
   `os_hash_value` varchar(128) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `checksum_image_idx` (`checksum`),
-  KEY `ix_images_deleted` (`deleted`),
-  KEY `owner_image_idx` (`owner`),
   KEY `created_at_image_idx` (`created_at`),
+  KEY `ix_images_deleted` (`deleted`),
+  KEY `os_hash_value_image_idx` (`os_hash_value`),
+  KEY `os_hidden_image_idx` (`os_hidden`),
+  KEY `owner_image_idx` (`owner`),
   KEY `updated_at_image_idx` (`updated_at`),
   KEY `visibility_image_idx` (`visibility`),
-  KEY `os_hidden_image_idx` (`os_hidden`),
-  KEY `os_hash_value_image_idx` (`os_hash_value`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `CONSTRAINT_2` CHECK (`deleted` in (0,1)),
   CONSTRAINT `CONSTRAINT_3` CHECK (`protected` in (0,1))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -125,8 +125,8 @@ CREATE TABLE `metadef_namespace_resource_types` (
   `prefix` varchar(80) DEFAULT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime DEFAULT NULL,
-  PRIMARY KEY (`resource_type_id`,`namespace_id`),
   KEY `ix_metadef_ns_res_types_namespace_id` (`namespace_id`),
+  PRIMARY KEY (`resource_type_id`,`namespace_id`),
   CONSTRAINT `metadef_namespace_resource_types_ibfk_1` FOREIGN KEY (`namespace_id`) REFERENCES `metadef_namespaces` (`id`),
   CONSTRAINT `metadef_namespace_resource_types_ibfk_2` FOREIGN KEY (`resource_type_id`) REFERENCES `metadef_resource_types` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -140,9 +140,9 @@ CREATE TABLE `metadef_namespaces` (
   `owner` varchar(255) NOT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime DEFAULT NULL,
+  KEY `ix_metadef_namespaces_owner` (`owner`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uq_metadef_namespaces_namespace` (`namespace`),
-  KEY `ix_metadef_namespaces_owner` (`owner`),
   CONSTRAINT `CONSTRAINT_1` CHECK (`protected` in (0,1))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `metadef_objects` (
@@ -154,9 +154,9 @@ CREATE TABLE `metadef_objects` (
   `json_schema` text NOT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime DEFAULT NULL,
+  KEY `ix_metadef_objects_name` (`name`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uq_metadef_objects_namespace_id_name` (`namespace_id`,`name`),
-  KEY `ix_metadef_objects_name` (`name`),
   CONSTRAINT `metadef_objects_ibfk_1` FOREIGN KEY (`namespace_id`) REFERENCES `metadef_namespaces` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `metadef_properties` (
@@ -166,9 +166,9 @@ CREATE TABLE `metadef_properties` (
   `json_schema` text NOT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime DEFAULT NULL,
+  KEY `ix_metadef_properties_name` (`name`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uq_metadef_properties_namespace_id_name` (`namespace_id`,`name`),
-  KEY `ix_metadef_properties_name` (`name`),
   CONSTRAINT `metadef_properties_ibfk_1` FOREIGN KEY (`namespace_id`) REFERENCES `metadef_namespaces` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `metadef_resource_types` (
@@ -187,9 +187,9 @@ CREATE TABLE `metadef_tags` (
   `name` varchar(80) NOT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime DEFAULT NULL,
+  KEY `ix_metadef_tags_name` (`name`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uq_metadef_tags_namespace_id_name` (`namespace_id`,`name`),
-  KEY `ix_metadef_tags_name` (`name`),
   CONSTRAINT `metadef_tags_ibfk_1` FOREIGN KEY (`namespace_id`) REFERENCES `metadef_namespaces` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `node_reference` (
@@ -219,12 +219,12 @@ CREATE TABLE `tasks` (
   `image_id` varchar(36) DEFAULT NULL,
   `request_id` varchar(64) DEFAULT NULL,
   `user_id` varchar(64) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `ix_tasks_deleted` (`deleted`),
+  KEY `ix_tasks_image_id` (`image_id`),
   KEY `ix_tasks_owner` (`owner`),
   KEY `ix_tasks_status` (`status`),
   KEY `ix_tasks_type` (`type`),
   KEY `ix_tasks_updated_at` (`updated_at`),
-  KEY `ix_tasks_image_id` (`image_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `CONSTRAINT_1` CHECK (`deleted` in (0,1))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;

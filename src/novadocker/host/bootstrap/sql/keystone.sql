@@ -7,10 +7,10 @@ CREATE TABLE `access_rule` (
   `method` varchar(16) DEFAULT NULL,
   `external_id` varchar(64) DEFAULT NULL,
   `user_id` varchar(64) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `duplicate_access_rule_for_user_constraint` (`user_id`,`service`,`path`,`method`),
+  KEY `external_id` (`external_id`),
   KEY `user_id` (`user_id`),
-  KEY `external_id` (`external_id`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `duplicate_access_rule_for_user_constraint` (`user_id`,`service`,`path`,`method`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `access_token` (
   `id` varchar(64) NOT NULL,
@@ -20,9 +20,9 @@ CREATE TABLE `access_token` (
   `role_ids` text NOT NULL,
   `consumer_id` varchar(64) NOT NULL,
   `expires_at` varchar(64) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `ix_access_token_authorizing_user_id` (`authorizing_user_id`),
   KEY `ix_access_token_consumer_id` (`consumer_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `access_token_ibfk_1` FOREIGN KEY (`consumer_id`) REFERENCES `consumer` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `alembic_version` (
@@ -49,8 +49,8 @@ CREATE TABLE `application_credential` (
 CREATE TABLE `application_credential_access_rule` (
   `application_credential_id` int(11) NOT NULL,
   `access_rule_id` int(11) NOT NULL,
-  PRIMARY KEY (`application_credential_id`,`access_rule_id`),
   KEY `access_rule_id` (`access_rule_id`),
+  PRIMARY KEY (`application_credential_id`,`access_rule_id`),
   CONSTRAINT `application_credential_access_rule_ibfk_1` FOREIGN KEY (`application_credential_id`) REFERENCES `application_credential` (`internal_id`) ON DELETE CASCADE,
   CONSTRAINT `application_credential_access_rule_ibfk_2` FOREIGN KEY (`access_rule_id`) REFERENCES `access_rule` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -66,8 +66,8 @@ CREATE TABLE `assignment` (
   `target_id` varchar(64) NOT NULL,
   `role_id` varchar(64) NOT NULL,
   `inherited` tinyint(1) NOT NULL,
-  PRIMARY KEY (`type`,`actor_id`,`target_id`,`role_id`,`inherited`),
-  KEY `ix_actor_id` (`actor_id`)
+  KEY `ix_actor_id` (`actor_id`),
+  PRIMARY KEY (`type`,`actor_id`,`target_id`,`role_id`,`inherited`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `config_register` (
   `type` varchar(64) NOT NULL,
@@ -100,9 +100,9 @@ CREATE TABLE `endpoint` (
   `extra` text DEFAULT NULL,
   `enabled` tinyint(1) NOT NULL DEFAULT 1,
   `region_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `fk_endpoint_region_id` (`region_id`),
   KEY `service_id` (`service_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `endpoint_service_id_fkey` FOREIGN KEY (`service_id`) REFERENCES `service` (`id`),
   CONSTRAINT `fk_endpoint_region_id` FOREIGN KEY (`region_id`) REFERENCES `region` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -118,9 +118,9 @@ CREATE TABLE `expiring_user_group_membership` (
   `group_id` varchar(64) NOT NULL,
   `idp_id` varchar(64) NOT NULL,
   `last_verified` datetime NOT NULL,
-  PRIMARY KEY (`user_id`,`group_id`,`idp_id`),
   KEY `group_id` (`group_id`),
   KEY `idp_id` (`idp_id`),
+  PRIMARY KEY (`user_id`,`group_id`,`idp_id`),
   CONSTRAINT `expiring_user_group_membership_ibfk_1` FOREIGN KEY (`user_id`) REFERENCES `user` (`id`),
   CONSTRAINT `expiring_user_group_membership_ibfk_2` FOREIGN KEY (`group_id`) REFERENCES `group` (`id`),
   CONSTRAINT `expiring_user_group_membership_ibfk_3` FOREIGN KEY (`idp_id`) REFERENCES `identity_provider` (`id`) ON DELETE CASCADE
@@ -132,10 +132,10 @@ CREATE TABLE `federated_user` (
   `protocol_id` varchar(64) NOT NULL,
   `unique_id` varchar(255) NOT NULL,
   `display_name` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `idp_id` (`idp_id`,`protocol_id`,`unique_id`),
   KEY `federated_user_protocol_id_fkey` (`protocol_id`,`idp_id`),
   KEY `user_id` (`user_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `idp_id` (`idp_id`,`protocol_id`,`unique_id`),
   CONSTRAINT `federated_user_ibfk_1` FOREIGN KEY (`user_id`) REFERENCES `user` (`id`) ON DELETE CASCADE,
   CONSTRAINT `federated_user_ibfk_2` FOREIGN KEY (`idp_id`) REFERENCES `identity_provider` (`id`) ON DELETE CASCADE,
   CONSTRAINT `federated_user_protocol_id_fkey` FOREIGN KEY (`protocol_id`, `idp_id`) REFERENCES `federation_protocol` (`id`, `idp_id`) ON DELETE CASCADE
@@ -145,8 +145,8 @@ CREATE TABLE `federation_protocol` (
   `idp_id` varchar(64) NOT NULL,
   `mapping_id` varchar(64) NOT NULL,
   `remote_id_attribute` varchar(64) DEFAULT NULL,
-  PRIMARY KEY (`id`,`idp_id`),
   KEY `idp_id` (`idp_id`),
+  PRIMARY KEY (`id`,`idp_id`),
   CONSTRAINT `federation_protocol_ibfk_1` FOREIGN KEY (`idp_id`) REFERENCES `identity_provider` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `group` (
@@ -172,21 +172,21 @@ CREATE TABLE `identity_provider` (
   `description` text DEFAULT NULL,
   `domain_id` varchar(64) NOT NULL,
   `authorization_ttl` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `domain_id` (`domain_id`)
+  KEY `domain_id` (`domain_id`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `idp_remote_ids` (
   `idp_id` varchar(64) DEFAULT NULL,
   `remote_id` varchar(255) NOT NULL,
-  PRIMARY KEY (`remote_id`),
   KEY `idp_id` (`idp_id`),
+  PRIMARY KEY (`remote_id`),
   CONSTRAINT `idp_remote_ids_ibfk_1` FOREIGN KEY (`idp_id`) REFERENCES `identity_provider` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `implied_role` (
   `prior_role_id` varchar(64) NOT NULL,
   `implied_role_id` varchar(64) NOT NULL,
-  PRIMARY KEY (`prior_role_id`,`implied_role_id`),
   KEY `implied_role_implied_role_id_fkey` (`implied_role_id`),
+  PRIMARY KEY (`prior_role_id`,`implied_role_id`),
   CONSTRAINT `implied_role_implied_role_id_fkey` FOREIGN KEY (`implied_role_id`) REFERENCES `role` (`id`) ON DELETE CASCADE,
   CONSTRAINT `implied_role_prior_role_id_fkey` FOREIGN KEY (`prior_role_id`) REFERENCES `role` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -198,9 +198,9 @@ CREATE TABLE `limit` (
   `internal_id` int(11) NOT NULL AUTO_INCREMENT,
   `registered_limit_id` varchar(64) DEFAULT NULL,
   `domain_id` varchar(64) DEFAULT NULL,
+  KEY `registered_limit_id` (`registered_limit_id`),
   PRIMARY KEY (`internal_id`),
-  UNIQUE KEY `limit_id_key` (`id`),
-  KEY `registered_limit_id` (`registered_limit_id`)
+  UNIQUE KEY `limit_id_key` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `local_user` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -209,10 +209,10 @@ CREATE TABLE `local_user` (
   `name` varchar(255) NOT NULL,
   `failed_auth_count` int(11) DEFAULT NULL,
   `failed_auth_at` datetime DEFAULT NULL,
+  KEY `local_user_user_id_fkey` (`user_id`,`domain_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `domain_id` (`domain_id`,`name`),
   UNIQUE KEY `user_id` (`user_id`),
-  KEY `local_user_user_id_fkey` (`user_id`,`domain_id`),
   CONSTRAINT `local_user_user_id_fkey` FOREIGN KEY (`user_id`, `domain_id`) REFERENCES `user` (`id`, `domain_id`) ON DELETE CASCADE ON UPDATE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `mapping` (
@@ -225,9 +225,9 @@ CREATE TABLE `nonlocal_user` (
   `domain_id` varchar(64) NOT NULL,
   `name` varchar(255) NOT NULL,
   `user_id` varchar(64) NOT NULL,
+  KEY `nonlocal_user_user_id_fkey` (`user_id`,`domain_id`),
   PRIMARY KEY (`domain_id`,`name`),
   UNIQUE KEY `ixu_nonlocal_user_user_id` (`user_id`),
-  KEY `nonlocal_user_user_id_fkey` (`user_id`,`domain_id`),
   CONSTRAINT `nonlocal_user_user_id_fkey` FOREIGN KEY (`user_id`, `domain_id`) REFERENCES `user` (`id`, `domain_id`) ON DELETE CASCADE ON UPDATE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `password` (
@@ -239,8 +239,8 @@ CREATE TABLE `password` (
   `created_at_int` bigint(20) NOT NULL DEFAULT 0,
   `expires_at_int` bigint(20) DEFAULT NULL,
   `created_at` datetime NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `local_user_id` (`local_user_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `password_ibfk_1` FOREIGN KEY (`local_user_id`) REFERENCES `local_user` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `policy` (
@@ -268,9 +268,9 @@ CREATE TABLE `project` (
   `domain_id` varchar(64) NOT NULL,
   `parent_id` varchar(64) DEFAULT NULL,
   `is_domain` tinyint(1) NOT NULL DEFAULT 0,
+  KEY `project_parent_id_fkey` (`parent_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `ixu_project_name_domain_id` (`domain_id`,`name`),
-  KEY `project_parent_id_fkey` (`parent_id`),
   CONSTRAINT `project_domain_id_fkey` FOREIGN KEY (`domain_id`) REFERENCES `project` (`id`),
   CONSTRAINT `project_parent_id_fkey` FOREIGN KEY (`parent_id`) REFERENCES `project` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -284,8 +284,8 @@ CREATE TABLE `project_endpoint` (
 CREATE TABLE `project_endpoint_group` (
   `endpoint_group_id` varchar(64) NOT NULL,
   `project_id` varchar(64) NOT NULL,
-  PRIMARY KEY (`endpoint_group_id`,`project_id`),
   KEY `idx_project_id` (`project_id`),
+  PRIMARY KEY (`endpoint_group_id`,`project_id`),
   CONSTRAINT `project_endpoint_group_ibfk_1` FOREIGN KEY (`endpoint_group_id`) REFERENCES `endpoint_group` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `project_option` (
@@ -316,9 +316,9 @@ CREATE TABLE `registered_limit` (
   `default_limit` int(11) NOT NULL,
   `description` text DEFAULT NULL,
   `internal_id` int(11) NOT NULL AUTO_INCREMENT,
+  KEY `region_id` (`region_id`),
   PRIMARY KEY (`internal_id`),
-  UNIQUE KEY `registered_limit_id_key` (`id`),
-  KEY `region_id` (`region_id`)
+  UNIQUE KEY `registered_limit_id_key` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `request_token` (
   `id` varchar(64) NOT NULL,
@@ -329,8 +329,8 @@ CREATE TABLE `request_token` (
   `role_ids` text DEFAULT NULL,
   `consumer_id` varchar(64) NOT NULL,
   `expires_at` varchar(64) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `ix_request_token_consumer_id` (`consumer_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `request_token_ibfk_1` FOREIGN KEY (`consumer_id`) REFERENCES `consumer` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `revocation_event` (
@@ -347,14 +347,14 @@ CREATE TABLE `revocation_event` (
   `revoked_at` datetime NOT NULL,
   `audit_id` varchar(32) DEFAULT NULL,
   `audit_chain_id` varchar(32) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `ix_revocation_event_audit_id_issued_before` (`audit_id`,`issued_before`),
-  KEY `ix_revocation_event_project_id_issued_before` (`project_id`,`issued_before`),
-  KEY `ix_revocation_event_new_revoked_at` (`revoked_at`),
+  KEY `ix_revocation_event_composite` (`issued_before`,`user_id`,`project_id`,`audit_id`),
   KEY `ix_revocation_event_issued_before` (`issued_before`),
-  KEY `ix_revocation_event_user_id_issued_before` (`user_id`,`issued_before`),
+  KEY `ix_revocation_event_new_revoked_at` (`revoked_at`),
+  KEY `ix_revocation_event_project_id_issued_before` (`project_id`,`issued_before`),
   KEY `ix_revocation_event_project_id_user_id` (`project_id`,`user_id`),
-  KEY `ix_revocation_event_composite` (`issued_before`,`user_id`,`project_id`,`audit_id`)
+  KEY `ix_revocation_event_user_id_issued_before` (`user_id`,`issued_before`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `role` (
   `id` varchar(64) NOT NULL,
@@ -410,11 +410,11 @@ CREATE TABLE `token` (
   `valid` tinyint(1) NOT NULL,
   `trust_id` varchar(64) DEFAULT NULL,
   `user_id` varchar(64) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_token_trust_id` (`trust_id`),
+  KEY `ix_token_expires_valid` (`expires`,`valid`),
   KEY `ix_token_expires` (`expires`),
+  KEY `ix_token_trust_id` (`trust_id`),
   KEY `ix_token_user_id` (`user_id`),
-  KEY `ix_token_expires_valid` (`expires`,`valid`)
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `trust` (
   `id` varchar(64) NOT NULL,
@@ -445,16 +445,16 @@ CREATE TABLE `user` (
   `created_at` datetime DEFAULT NULL,
   `last_active_at` date DEFAULT NULL,
   `domain_id` varchar(64) NOT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `ixu_user_id_domain_id` (`id`,`domain_id`),
+  KEY `domain_id` (`domain_id`),
   KEY `ix_default_project_id` (`default_project_id`),
-  KEY `domain_id` (`domain_id`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `ixu_user_id_domain_id` (`id`,`domain_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `user_group_membership` (
   `user_id` varchar(64) NOT NULL,
   `group_id` varchar(64) NOT NULL,
-  PRIMARY KEY (`user_id`,`group_id`),
   KEY `group_id` (`group_id`),
+  PRIMARY KEY (`user_id`,`group_id`),
   CONSTRAINT `fk_user_group_membership_group_id` FOREIGN KEY (`group_id`) REFERENCES `group` (`id`),
   CONSTRAINT `fk_user_group_membership_user_id` FOREIGN KEY (`user_id`) REFERENCES `user` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;

@@ -3,8 +3,8 @@ USE `neutron`;
 CREATE TABLE `address_associations` (
   `address` varchar(64) NOT NULL,
   `address_group_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`address`,`address_group_id`),
   KEY `address_group_id` (`address_group_id`),
+  PRIMARY KEY (`address`,`address_group_id`),
   CONSTRAINT `address_associations_ibfk_1` FOREIGN KEY (`address_group_id`) REFERENCES `address_groups` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `address_groups` (
@@ -12,9 +12,9 @@ CREATE TABLE `address_groups` (
   `id` varchar(36) NOT NULL,
   `name` varchar(255) DEFAULT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
+  KEY `ix_address_groups_project_id` (`project_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_address_groups0standard_attr_id` (`standard_attr_id`),
-  KEY `ix_address_groups_project_id` (`project_id`),
   CONSTRAINT `address_groups_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `address_scopes` (
@@ -23,8 +23,8 @@ CREATE TABLE `address_scopes` (
   `project_id` varchar(255) DEFAULT NULL,
   `shared` tinyint(1) NOT NULL DEFAULT 0,
   `ip_version` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_address_scopes_project_id` (`project_id`)
+  KEY `ix_address_scopes_project_id` (`project_id`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `addressgrouprbacs` (
   `project_id` varchar(255) DEFAULT NULL,
@@ -32,12 +32,12 @@ CREATE TABLE `addressgrouprbacs` (
   `target_project` varchar(255) NOT NULL,
   `action` varchar(255) NOT NULL,
   `object_id` varchar(36) NOT NULL,
+  KEY `ix_addressgrouprbacs_action` (`action`),
+  KEY `ix_addressgrouprbacs_project_id` (`project_id`),
+  KEY `ix_addressgrouprbacs_target_project` (`target_project`),
+  KEY `object_id` (`object_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_addressgrouprbacs0target_project0object_id0action` (`target_project`,`object_id`,`action`),
-  KEY `object_id` (`object_id`),
-  KEY `ix_addressgrouprbacs_project_id` (`project_id`),
-  KEY `ix_addressgrouprbacs_action` (`action`),
-  KEY `ix_addressgrouprbacs_target_project` (`target_project`),
   CONSTRAINT `addressgrouprbacs_ibfk_1` FOREIGN KEY (`object_id`) REFERENCES `address_groups` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `addressscoperbacs` (
@@ -46,12 +46,12 @@ CREATE TABLE `addressscoperbacs` (
   `target_project` varchar(255) NOT NULL,
   `action` varchar(255) NOT NULL,
   `object_id` varchar(36) NOT NULL,
+  KEY `ix_addressscoperbacs_action` (`action`),
+  KEY `ix_addressscoperbacs_project_id` (`project_id`),
+  KEY `ix_addressscoperbacs_target_project` (`target_project`),
+  KEY `object_id` (`object_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_addressscoperbacs0target_project0object_id0action` (`target_project`,`object_id`,`action`),
-  KEY `object_id` (`object_id`),
-  KEY `ix_addressscoperbacs_project_id` (`project_id`),
-  KEY `ix_addressscoperbacs_action` (`action`),
-  KEY `ix_addressscoperbacs_target_project` (`target_project`),
   CONSTRAINT `addressscoperbacs_ibfk_1` FOREIGN KEY (`object_id`) REFERENCES `address_scopes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `agents` (
@@ -70,9 +70,9 @@ CREATE TABLE `agents` (
   `availability_zone` varchar(255) DEFAULT NULL,
   `resource_versions` varchar(8191) DEFAULT NULL,
   `resources_synced` tinyint(1) DEFAULT NULL,
+  KEY `ix_agents_host` (`host`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_agents0agent_type0host` (`agent_type`,`host`),
-  KEY `ix_agents_host` (`host`)
+  UNIQUE KEY `uniq_agents0agent_type0host` (`agent_type`,`host`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `alembic_version` (
   `version_num` varchar(32) NOT NULL,
@@ -92,9 +92,9 @@ CREATE TABLE `auto_allocated_topologies` (
   `project_id` varchar(255) NOT NULL,
   `network_id` varchar(36) NOT NULL,
   `router_id` varchar(36) DEFAULT NULL,
-  PRIMARY KEY (`project_id`),
   KEY `network_id` (`network_id`),
   KEY `router_id` (`router_id`),
+  PRIMARY KEY (`project_id`),
   CONSTRAINT `auto_allocated_topologies_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE,
   CONSTRAINT `auto_allocated_topologies_ibfk_2` FOREIGN KEY (`router_id`) REFERENCES `routers` (`id`) ON DELETE SET NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -106,14 +106,14 @@ CREATE TABLE `bgp_peers` (
   `peer_ip` varchar(64) NOT NULL,
   `remote_as` int(11) NOT NULL,
   `tenant_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_bgp_peers_tenant_id` (`tenant_id`)
+  KEY `ix_bgp_peers_tenant_id` (`tenant_id`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `bgp_speaker_dragent_bindings` (
   `agent_id` varchar(36) NOT NULL,
   `bgp_speaker_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`agent_id`),
   KEY `bgp_speaker_id` (`bgp_speaker_id`),
+  PRIMARY KEY (`agent_id`),
   CONSTRAINT `bgp_speaker_dragent_bindings_ibfk_1` FOREIGN KEY (`agent_id`) REFERENCES `agents` (`id`) ON DELETE CASCADE,
   CONSTRAINT `bgp_speaker_dragent_bindings_ibfk_2` FOREIGN KEY (`bgp_speaker_id`) REFERENCES `bgp_speakers` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -121,16 +121,16 @@ CREATE TABLE `bgp_speaker_network_bindings` (
   `bgp_speaker_id` varchar(36) NOT NULL,
   `network_id` varchar(36) NOT NULL,
   `ip_version` int(11) NOT NULL,
-  PRIMARY KEY (`network_id`,`bgp_speaker_id`,`ip_version`),
   KEY `bgp_speaker_id` (`bgp_speaker_id`),
+  PRIMARY KEY (`network_id`,`bgp_speaker_id`,`ip_version`),
   CONSTRAINT `bgp_speaker_network_bindings_ibfk_1` FOREIGN KEY (`bgp_speaker_id`) REFERENCES `bgp_speakers` (`id`) ON DELETE CASCADE,
   CONSTRAINT `bgp_speaker_network_bindings_ibfk_2` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `bgp_speaker_peer_bindings` (
   `bgp_speaker_id` varchar(36) NOT NULL,
   `bgp_peer_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`bgp_speaker_id`,`bgp_peer_id`),
   KEY `bgp_peer_id` (`bgp_peer_id`),
+  PRIMARY KEY (`bgp_speaker_id`,`bgp_peer_id`),
   CONSTRAINT `bgp_speaker_peer_bindings_ibfk_1` FOREIGN KEY (`bgp_speaker_id`) REFERENCES `bgp_speakers` (`id`) ON DELETE CASCADE,
   CONSTRAINT `bgp_speaker_peer_bindings_ibfk_2` FOREIGN KEY (`bgp_peer_id`) REFERENCES `bgp_peers` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -142,8 +142,8 @@ CREATE TABLE `bgp_speakers` (
   `tenant_id` varchar(255) DEFAULT NULL,
   `advertise_floating_ip_host_routes` tinyint(1) NOT NULL,
   `advertise_tenant_networks` tinyint(1) NOT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_bgp_speakers_tenant_id` (`tenant_id`)
+  KEY `ix_bgp_speakers_tenant_id` (`tenant_id`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `conntrack_helpers` (
   `id` varchar(36) NOT NULL,
@@ -158,23 +158,23 @@ CREATE TABLE `conntrack_helpers` (
 CREATE TABLE `default_security_group` (
   `project_id` varchar(255) NOT NULL,
   `security_group_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`project_id`),
   KEY `security_group_id` (`security_group_id`),
+  PRIMARY KEY (`project_id`),
   CONSTRAINT `default_security_group_ibfk_1` FOREIGN KEY (`security_group_id`) REFERENCES `securitygroups` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `dnsnameservers` (
   `address` varchar(128) NOT NULL,
   `subnet_id` varchar(36) NOT NULL,
   `order` int(11) NOT NULL DEFAULT 0,
-  PRIMARY KEY (`address`,`subnet_id`),
   KEY `subnet_id` (`subnet_id`),
+  PRIMARY KEY (`address`,`subnet_id`),
   CONSTRAINT `dnsnameservers_ibfk_1` FOREIGN KEY (`subnet_id`) REFERENCES `subnets` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `dvr_fip_gateway_port_network` (
   `network_id` varchar(36) NOT NULL,
   `agent_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`network_id`,`agent_id`),
   KEY `agent_id` (`agent_id`),
+  PRIMARY KEY (`network_id`,`agent_id`),
   CONSTRAINT `dvr_fip_gateway_port_network_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE,
   CONSTRAINT `dvr_fip_gateway_port_network_ibfk_2` FOREIGN KEY (`agent_id`) REFERENCES `agents` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -187,9 +187,9 @@ CREATE TABLE `dvr_host_macs` (
 CREATE TABLE `evpn_advertised_ports` (
   `port_id` varchar(36) NOT NULL,
   `network_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`port_id`),
-  KEY `port_id` (`port_id`,`network_id`),
   KEY `network_id` (`network_id`),
+  KEY `port_id` (`port_id`,`network_id`),
+  PRIMARY KEY (`port_id`),
   CONSTRAINT `evpn_advertised_ports_ibfk_1` FOREIGN KEY (`port_id`, `network_id`) REFERENCES `ports` (`id`, `network_id`) ON DELETE CASCADE,
   CONSTRAINT `evpn_advertised_ports_ibfk_2` FOREIGN KEY (`network_id`) REFERENCES `evpn_networks` (`network_id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -204,8 +204,8 @@ CREATE TABLE `evpn_l3_instances` (
 CREATE TABLE `evpn_networks` (
   `network_id` varchar(36) NOT NULL,
   `router_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`network_id`),
   KEY `router_id` (`router_id`),
+  PRIMARY KEY (`network_id`),
   CONSTRAINT `evpn_networks_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`),
   CONSTRAINT `evpn_networks_ibfk_2` FOREIGN KEY (`router_id`) REFERENCES `evpn_l3_instances` (`router_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -236,8 +236,8 @@ CREATE TABLE `flavors` (
 CREATE TABLE `flavorserviceprofilebindings` (
   `service_profile_id` varchar(36) NOT NULL,
   `flavor_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`service_profile_id`,`flavor_id`),
   KEY `flavorserviceprofilebindings_ibfk_2` (`flavor_id`),
+  PRIMARY KEY (`service_profile_id`,`flavor_id`),
   CONSTRAINT `flavorserviceprofilebindings_ibfk_1` FOREIGN KEY (`service_profile_id`) REFERENCES `serviceprofiles` (`id`) ON DELETE CASCADE,
   CONSTRAINT `flavorserviceprofilebindings_ibfk_2` FOREIGN KEY (`flavor_id`) REFERENCES `flavors` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -262,13 +262,13 @@ CREATE TABLE `floatingips` (
   `last_known_router_id` varchar(36) DEFAULT NULL,
   `status` varchar(16) DEFAULT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_floatingips0standard_attr_id` (`standard_attr_id`),
-  UNIQUE KEY `uniq_floatingips0floatingnetworkid0fixedportid0fixedipaddress` (`floating_network_id`,`fixed_port_id`,`fixed_ip_address`),
   KEY `fixed_port_id` (`fixed_port_id`),
   KEY `floating_port_id` (`floating_port_id`),
-  KEY `router_id` (`router_id`),
   KEY `ix_floatingips_project_id` (`project_id`),
+  KEY `router_id` (`router_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_floatingips0floatingnetworkid0fixedportid0fixedipaddress` (`floating_network_id`,`fixed_port_id`,`fixed_ip_address`),
+  UNIQUE KEY `uniq_floatingips0standard_attr_id` (`standard_attr_id`),
   CONSTRAINT `floatingips_ibfk_1` FOREIGN KEY (`fixed_port_id`) REFERENCES `ports` (`id`),
   CONSTRAINT `floatingips_ibfk_2` FOREIGN KEY (`floating_port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `floatingips_ibfk_3` FOREIGN KEY (`router_id`) REFERENCES `routers` (`id`),
@@ -279,9 +279,9 @@ CREATE TABLE `ha_router_agent_port_bindings` (
   `router_id` varchar(36) NOT NULL,
   `l3_agent_id` varchar(36) DEFAULT NULL,
   `state` enum('active','standby','unknown') DEFAULT 'standby',
+  KEY `l3_agent_id` (`l3_agent_id`),
   PRIMARY KEY (`port_id`),
   UNIQUE KEY `uniq_ha_router_agent_port_bindings0port_id0l3_agent_id` (`router_id`,`l3_agent_id`),
-  KEY `l3_agent_id` (`l3_agent_id`),
   CONSTRAINT `ha_router_agent_port_bindings_ibfk_1` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `ha_router_agent_port_bindings_ibfk_2` FOREIGN KEY (`router_id`) REFERENCES `routers` (`id`) ON DELETE CASCADE,
   CONSTRAINT `ha_router_agent_port_bindings_ibfk_3` FOREIGN KEY (`l3_agent_id`) REFERENCES `agents` (`id`) ON DELETE CASCADE
@@ -289,9 +289,9 @@ CREATE TABLE `ha_router_agent_port_bindings` (
 CREATE TABLE `ha_router_networks` (
   `project_id` varchar(255) NOT NULL,
   `network_id` varchar(36) NOT NULL,
+  KEY `network_id` (`network_id`),
   PRIMARY KEY (`project_id`,`network_id`),
   UNIQUE KEY `uniq_ha_router_networks0project_id` (`project_id`),
-  KEY `network_id` (`network_id`),
   CONSTRAINT `ha_router_networks_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ha_router_vrid_allocations` (
@@ -305,8 +305,8 @@ CREATE TABLE `ipallocationpools` (
   `subnet_id` varchar(36) DEFAULT NULL,
   `first_ip` varchar(64) NOT NULL,
   `last_ip` varchar(64) NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `subnet_id` (`subnet_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `ipallocationpools_ibfk_1` FOREIGN KEY (`subnet_id`) REFERENCES `subnets` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ipallocations` (
@@ -314,10 +314,10 @@ CREATE TABLE `ipallocations` (
   `ip_address` varchar(64) NOT NULL,
   `subnet_id` varchar(36) NOT NULL,
   `network_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`ip_address`,`subnet_id`,`network_id`),
   KEY `network_id` (`network_id`),
   KEY `port_id` (`port_id`),
   KEY `subnet_id` (`subnet_id`),
+  PRIMARY KEY (`ip_address`,`subnet_id`,`network_id`),
   CONSTRAINT `ipallocations_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE,
   CONSTRAINT `ipallocations_ibfk_2` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `ipallocations_ibfk_3` FOREIGN KEY (`subnet_id`) REFERENCES `subnets` (`id`) ON DELETE CASCADE
@@ -327,16 +327,16 @@ CREATE TABLE `ipamallocationpools` (
   `ipam_subnet_id` varchar(36) NOT NULL,
   `first_ip` varchar(64) NOT NULL,
   `last_ip` varchar(64) NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `ipam_subnet_id` (`ipam_subnet_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `ipamallocationpools_ibfk_1` FOREIGN KEY (`ipam_subnet_id`) REFERENCES `ipamsubnets` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ipamallocations` (
   `ip_address` varchar(64) NOT NULL,
   `status` varchar(36) DEFAULT NULL,
   `ipam_subnet_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`ip_address`,`ipam_subnet_id`),
   KEY `ipam_subnet_id` (`ipam_subnet_id`),
+  PRIMARY KEY (`ip_address`,`ipam_subnet_id`),
   CONSTRAINT `ipamallocations_ibfk_1` FOREIGN KEY (`ipam_subnet_id`) REFERENCES `ipamsubnets` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ipamsubnets` (
@@ -348,8 +348,8 @@ CREATE TABLE `local_ip_associations` (
   `local_ip_id` varchar(36) NOT NULL,
   `fixed_port_id` varchar(36) NOT NULL,
   `fixed_ip` varchar(64) NOT NULL,
-  PRIMARY KEY (`local_ip_id`,`fixed_port_id`),
   KEY `fixed_port_id` (`fixed_port_id`),
+  PRIMARY KEY (`local_ip_id`,`fixed_port_id`),
   CONSTRAINT `local_ip_associations_ibfk_1` FOREIGN KEY (`local_ip_id`) REFERENCES `local_ips` (`id`),
   CONSTRAINT `local_ip_associations_ibfk_2` FOREIGN KEY (`fixed_port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -362,10 +362,10 @@ CREATE TABLE `local_ips` (
   `network_id` varchar(36) NOT NULL,
   `local_ip_address` varchar(64) NOT NULL,
   `ip_mode` varchar(32) NOT NULL,
+  KEY `ix_local_ips_project_id` (`project_id`),
+  KEY `local_port_id` (`local_port_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `standard_attr_id` (`standard_attr_id`),
-  KEY `local_port_id` (`local_port_id`),
-  KEY `ix_local_ips_project_id` (`project_id`),
   CONSTRAINT `local_ips_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE,
   CONSTRAINT `local_ips_ibfk_2` FOREIGN KEY (`local_port_id`) REFERENCES `ports` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -379,11 +379,11 @@ CREATE TABLE `logs` (
   `target_id` varchar(36) DEFAULT NULL,
   `event` varchar(255) NOT NULL,
   `enabled` tinyint(1) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `standard_attr_id` (`standard_attr_id`),
   KEY `ix_logs_project_id` (`project_id`),
   KEY `ix_logs_resource_id` (`resource_id`),
   KEY `ix_logs_target_id` (`target_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `standard_attr_id` (`standard_attr_id`),
   CONSTRAINT `logs_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `meteringlabelrules` (
@@ -394,8 +394,8 @@ CREATE TABLE `meteringlabelrules` (
   `excluded` tinyint(1) DEFAULT 0,
   `source_ip_prefix` varchar(64) DEFAULT NULL,
   `destination_ip_prefix` varchar(64) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `metering_label_id` (`metering_label_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `meteringlabelrules_ibfk_1` FOREIGN KEY (`metering_label_id`) REFERENCES `meteringlabels` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `meteringlabels` (
@@ -404,8 +404,8 @@ CREATE TABLE `meteringlabels` (
   `name` varchar(255) DEFAULT NULL,
   `description` varchar(1024) DEFAULT NULL,
   `shared` tinyint(1) DEFAULT 0,
-  PRIMARY KEY (`id`),
-  KEY `ix_meteringlabels_project_id` (`project_id`)
+  KEY `ix_meteringlabels_project_id` (`project_id`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ml2_distributed_port_bindings` (
   `port_id` varchar(36) NOT NULL,
@@ -426,8 +426,8 @@ CREATE TABLE `ml2_flat_allocations` (
 CREATE TABLE `ml2_geneve_allocations` (
   `geneve_vni` int(11) NOT NULL,
   `allocated` tinyint(1) NOT NULL DEFAULT 0,
-  PRIMARY KEY (`geneve_vni`),
-  KEY `ix_ml2_geneve_allocations_allocated` (`allocated`)
+  KEY `ix_ml2_geneve_allocations_allocated` (`allocated`),
+  PRIMARY KEY (`geneve_vni`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ml2_geneve_endpoints` (
   `ip_address` varchar(64) NOT NULL,
@@ -438,8 +438,8 @@ CREATE TABLE `ml2_geneve_endpoints` (
 CREATE TABLE `ml2_gre_allocations` (
   `gre_id` int(11) NOT NULL,
   `allocated` tinyint(1) NOT NULL DEFAULT 0,
-  PRIMARY KEY (`gre_id`),
-  KEY `ix_ml2_gre_allocations_allocated` (`allocated`)
+  KEY `ix_ml2_gre_allocations_allocated` (`allocated`),
+  PRIMARY KEY (`gre_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ml2_gre_endpoints` (
   `ip_address` varchar(64) NOT NULL,
@@ -453,8 +453,8 @@ CREATE TABLE `ml2_port_binding_levels` (
   `level` int(11) NOT NULL,
   `driver` varchar(64) DEFAULT NULL,
   `segment_id` varchar(36) DEFAULT NULL,
-  PRIMARY KEY (`port_id`,`host`,`level`),
   KEY `ml2_port_binding_levels_ibfk_2` (`segment_id`),
+  PRIMARY KEY (`port_id`,`host`,`level`),
   CONSTRAINT `ml2_port_binding_levels_ibfk_1` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `ml2_port_binding_levels_ibfk_2` FOREIGN KEY (`segment_id`) REFERENCES `networksegments` (`id`) ON DELETE SET NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -473,15 +473,15 @@ CREATE TABLE `ml2_vlan_allocations` (
   `physical_network` varchar(64) NOT NULL,
   `vlan_id` int(11) NOT NULL,
   `allocated` tinyint(1) NOT NULL,
-  PRIMARY KEY (`physical_network`,`vlan_id`),
   KEY `ix_ml2_vlan_allocations_physical_network_allocated` (`physical_network`,`allocated`),
+  PRIMARY KEY (`physical_network`,`vlan_id`),
   CONSTRAINT `check_ml2_vlan_allocations0vlan_id` CHECK (`vlan_id` >= 1 and `vlan_id` <= 4094)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ml2_vxlan_allocations` (
   `vxlan_vni` int(11) NOT NULL,
   `allocated` tinyint(1) NOT NULL DEFAULT 0,
-  PRIMARY KEY (`vxlan_vni`),
-  KEY `ix_ml2_vxlan_allocations_allocated` (`allocated`)
+  KEY `ix_ml2_vxlan_allocations_allocated` (`allocated`),
+  PRIMARY KEY (`vxlan_vni`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ml2_vxlan_endpoints` (
   `ip_address` varchar(64) NOT NULL,
@@ -498,11 +498,11 @@ CREATE TABLE `ndp_proxies` (
   `port_id` varchar(36) NOT NULL,
   `ip_address` varchar(64) NOT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
+  KEY `ix_ndp_proxies_project_id` (`project_id`),
+  KEY `port_id` (`port_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `standard_attr_id` (`standard_attr_id`),
   UNIQUE KEY `uniq_ndp_proxy0router_id0ip_address` (`router_id`,`ip_address`),
-  KEY `port_id` (`port_id`),
-  KEY `ix_ndp_proxies_project_id` (`project_id`),
   CONSTRAINT `ndp_proxies_ibfk_1` FOREIGN KEY (`router_id`) REFERENCES `routers` (`id`) ON DELETE CASCADE,
   CONSTRAINT `ndp_proxies_ibfk_2` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `ndp_proxies_ibfk_3` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
@@ -533,9 +533,9 @@ CREATE TABLE `networkdhcpagentbindings` (
   `network_id` varchar(36) NOT NULL,
   `dhcp_agent_id` varchar(36) NOT NULL,
   `binding_index` int(11) NOT NULL DEFAULT 1,
+  KEY `dhcp_agent_id` (`dhcp_agent_id`),
   PRIMARY KEY (`network_id`,`dhcp_agent_id`),
   UNIQUE KEY `uniq_network_dhcp_agent_binding0network_id0binding_index0` (`network_id`,`binding_index`),
-  KEY `dhcp_agent_id` (`dhcp_agent_id`),
   CONSTRAINT `networkdhcpagentbindings_ibfk_1` FOREIGN KEY (`dhcp_agent_id`) REFERENCES `agents` (`id`) ON DELETE CASCADE,
   CONSTRAINT `networkdhcpagentbindings_ibfk_2` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -557,12 +557,12 @@ CREATE TABLE `networkrbacs` (
   `project_id` varchar(255) DEFAULT NULL,
   `target_project` varchar(255) NOT NULL,
   `action` varchar(255) NOT NULL,
+  KEY `ix_networkrbacs_action` (`action`),
+  KEY `ix_networkrbacs_project_id` (`project_id`),
+  KEY `ix_networkrbacs_target_project` (`target_project`),
+  KEY `object_id` (`object_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_networkrbacs0target_project0object_id0action` (`target_project`,`object_id`,`action`),
-  KEY `object_id` (`object_id`),
-  KEY `ix_networkrbacs_project_id` (`project_id`),
-  KEY `ix_networkrbacs_action` (`action`),
-  KEY `ix_networkrbacs_target_project` (`target_project`),
   CONSTRAINT `networkrbacs_ibfk_1` FOREIGN KEY (`object_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `networks` (
@@ -576,9 +576,9 @@ CREATE TABLE `networks` (
   `standard_attr_id` bigint(20) NOT NULL,
   `availability_zone_hints` varchar(255) DEFAULT NULL,
   `qinq` tinyint(1) DEFAULT NULL,
+  KEY `ix_networks_project_id` (`project_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_networks0standard_attr_id` (`standard_attr_id`),
-  KEY `ix_networks_project_id` (`project_id`),
   CONSTRAINT `networks_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `networksecuritybindings` (
@@ -598,8 +598,8 @@ CREATE TABLE `networksegments` (
   `standard_attr_id` bigint(20) NOT NULL,
   `name` varchar(255) DEFAULT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_networksegments0standard_attr_id` (`standard_attr_id`),
   UNIQUE KEY `uniq_networksegment0network_id0network_type0physnet0sidx` (`network_id`,`network_type`,`physical_network`,`segment_index`),
+  UNIQUE KEY `uniq_networksegments0standard_attr_id` (`standard_attr_id`),
   CONSTRAINT `networksegments_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE,
   CONSTRAINT `networksegments_ibfk_2` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -609,9 +609,9 @@ CREATE TABLE `ovn_hash_ring` (
   `hostname` varchar(256) NOT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime NOT NULL,
-  PRIMARY KEY (`node_uuid`,`group_name`),
   KEY `ix_ovn_hash_ring_group_name` (`group_name`),
-  KEY `ix_ovn_hash_ring_node_uuid` (`node_uuid`)
+  KEY `ix_ovn_hash_ring_node_uuid` (`node_uuid`),
+  PRIMARY KEY (`node_uuid`,`group_name`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `ovn_revision_numbers` (
   `standard_attr_id` bigint(20) DEFAULT NULL,
@@ -620,10 +620,10 @@ CREATE TABLE `ovn_revision_numbers` (
   `revision_number` bigint(20) NOT NULL DEFAULT 0,
   `created_at` datetime NOT NULL,
   `updated_at` timestamp NULL DEFAULT NULL,
-  PRIMARY KEY (`resource_uuid`,`resource_type`),
-  KEY `standard_attr_id` (`standard_attr_id`),
-  KEY `ix_ovn_revision_numbers_resource_uuid` (`resource_uuid`),
   KEY `ix_ovn_revision_numbers_resource_type` (`resource_type`),
+  KEY `ix_ovn_revision_numbers_resource_uuid` (`resource_uuid`),
+  KEY `standard_attr_id` (`standard_attr_id`),
+  PRIMARY KEY (`resource_uuid`,`resource_type`),
   CONSTRAINT `ovn_revision_numbers_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE SET NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `portdataplanestatuses` (
@@ -660,11 +660,11 @@ CREATE TABLE `portforwardings` (
   `internal_port_end` int(11) NOT NULL,
   `external_port_start` int(11) NOT NULL,
   `external_port_end` int(11) NOT NULL,
+  KEY `portforwardings_ibfk_2` (`internal_neutron_port_id`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_portforwardings0standard_attr_id` (`standard_attr_id`),
   UNIQUE KEY `uniq_port_forwardings0floatingip_id0protocol0external_ports` (`floatingip_id`,`protocol`,`external_port_start`,`external_port_end`),
   UNIQUE KEY `uniq_port_forwardings0ptcl0in_prt_id0in_ip_addr0in_prts` (`protocol`,`internal_neutron_port_id`,`internal_ip_address`,`internal_port_start`,`internal_port_end`),
-  KEY `portforwardings_ibfk_2` (`internal_neutron_port_id`),
+  UNIQUE KEY `uniq_portforwardings0standard_attr_id` (`standard_attr_id`),
   CONSTRAINT `portforwardings_ibfk_1` FOREIGN KEY (`floatingip_id`) REFERENCES `floatingips` (`id`) ON DELETE CASCADE,
   CONSTRAINT `portforwardings_ibfk_2` FOREIGN KEY (`internal_neutron_port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `portforwardings_ibfk_3` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
@@ -672,8 +672,8 @@ CREATE TABLE `portforwardings` (
 CREATE TABLE `porthardwareoffloadtype` (
   `port_id` varchar(36) NOT NULL,
   `hardware_offload_type` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`port_id`),
   KEY `ix_porthardwareoffloadtype_port_id` (`port_id`),
+  PRIMARY KEY (`port_id`),
   CONSTRAINT `porthardwareoffloadtype_ibfk_1` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `porthints` (
@@ -707,14 +707,14 @@ CREATE TABLE `ports` (
   `device_owner` varchar(255) NOT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
   `ip_allocation` varchar(16) DEFAULT NULL,
+  KEY `ix_ports_device_id` (`device_id`),
+  KEY `ix_ports_network_id_device_owner` (`network_id`,`device_owner`),
+  KEY `ix_ports_network_id` (`network_id`),
+  KEY `ix_ports_project_id` (`project_id`),
   PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_ports0id0network_id` (`id`,`network_id`),
   UNIQUE KEY `uniq_ports0network_id0mac_address` (`network_id`,`mac_address`),
   UNIQUE KEY `uniq_ports0standard_attr_id` (`standard_attr_id`),
-  UNIQUE KEY `uniq_ports0id0network_id` (`id`,`network_id`),
-  KEY `ix_ports_network_id_device_owner` (`network_id`,`device_owner`),
-  KEY `ix_ports_device_id` (`device_id`),
-  KEY `ix_ports_project_id` (`project_id`),
-  KEY `ix_ports_network_id` (`network_id`),
   CONSTRAINT `ports_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`),
   CONSTRAINT `ports_ibfk_2` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -769,8 +769,8 @@ CREATE TABLE `qos_dscp_marking_rules` (
 CREATE TABLE `qos_fip_policy_bindings` (
   `policy_id` varchar(36) NOT NULL,
   `fip_id` varchar(36) NOT NULL,
-  UNIQUE KEY `fip_id` (`fip_id`),
   KEY `policy_id` (`policy_id`),
+  UNIQUE KEY `fip_id` (`fip_id`),
   CONSTRAINT `qos_fip_policy_bindings_ibfk_1` FOREIGN KEY (`policy_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE,
   CONSTRAINT `qos_fip_policy_bindings_ibfk_2` FOREIGN KEY (`fip_id`) REFERENCES `floatingips` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -779,9 +779,9 @@ CREATE TABLE `qos_minimum_bandwidth_rules` (
   `qos_policy_id` varchar(36) NOT NULL,
   `min_kbps` int(11) DEFAULT NULL,
   `direction` enum('egress','ingress') NOT NULL DEFAULT 'egress',
+  KEY `ix_qos_minimum_bandwidth_rules_qos_policy_id` (`qos_policy_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `qos_minimum_bandwidth_rules0qos_policy_id0direction` (`qos_policy_id`,`direction`),
-  KEY `ix_qos_minimum_bandwidth_rules_qos_policy_id` (`qos_policy_id`),
   CONSTRAINT `qos_minimum_bandwidth_rules_ibfk_1` FOREIGN KEY (`qos_policy_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `qos_minimum_packet_rate_rules` (
@@ -789,16 +789,16 @@ CREATE TABLE `qos_minimum_packet_rate_rules` (
   `qos_policy_id` varchar(36) DEFAULT NULL,
   `min_kpps` int(11) NOT NULL,
   `direction` enum('any','ingress','egress') NOT NULL DEFAULT 'egress',
+  KEY `ix_qos_minimum_packet_rate_rules_qos_policy_id` (`qos_policy_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `qos_minimum_packet_rate_rules0qos_policy_id0direction` (`qos_policy_id`,`direction`),
-  KEY `ix_qos_minimum_packet_rate_rules_qos_policy_id` (`qos_policy_id`),
   CONSTRAINT `qos_minimum_packet_rate_rules_ibfk_1` FOREIGN KEY (`qos_policy_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `qos_network_policy_bindings` (
   `policy_id` varchar(36) NOT NULL,
   `network_id` varchar(36) NOT NULL,
-  UNIQUE KEY `network_id` (`network_id`),
   KEY `policy_id` (`policy_id`),
+  UNIQUE KEY `network_id` (`network_id`),
   CONSTRAINT `qos_network_policy_bindings_ibfk_1` FOREIGN KEY (`policy_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE,
   CONSTRAINT `qos_network_policy_bindings_ibfk_2` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -808,9 +808,9 @@ CREATE TABLE `qos_packet_rate_limit_rules` (
   `max_kpps` int(11) DEFAULT NULL,
   `max_burst_kpps` int(11) DEFAULT NULL,
   `direction` enum('egress','ingress') NOT NULL DEFAULT 'egress',
+  KEY `ix_qos_packet_rate_limit_rules_qos_policy_id` (`qos_policy_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `qos_packet_rate_limit_rules0qos_policy_id0direction` (`qos_policy_id`,`direction`),
-  KEY `ix_qos_packet_rate_limit_rules_qos_policy_id` (`qos_policy_id`),
   CONSTRAINT `qos_packet_rate_limit_rules_ibfk_1` FOREIGN KEY (`qos_policy_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `qos_policies` (
@@ -818,23 +818,23 @@ CREATE TABLE `qos_policies` (
   `name` varchar(255) DEFAULT NULL,
   `project_id` varchar(255) DEFAULT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
+  KEY `ix_qos_policies_project_id` (`project_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_qos_policies0standard_attr_id` (`standard_attr_id`),
-  KEY `ix_qos_policies_project_id` (`project_id`),
   CONSTRAINT `qos_policies_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `qos_policies_default` (
   `qos_policy_id` varchar(36) NOT NULL,
   `project_id` varchar(255) NOT NULL,
-  PRIMARY KEY (`project_id`),
   KEY `qos_policy_id` (`qos_policy_id`),
+  PRIMARY KEY (`project_id`),
   CONSTRAINT `qos_policies_default_ibfk_1` FOREIGN KEY (`qos_policy_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `qos_port_policy_bindings` (
   `policy_id` varchar(36) NOT NULL,
   `port_id` varchar(36) NOT NULL,
-  UNIQUE KEY `port_id` (`port_id`),
   KEY `policy_id` (`policy_id`),
+  UNIQUE KEY `port_id` (`port_id`),
   CONSTRAINT `qos_port_policy_bindings_ibfk_1` FOREIGN KEY (`policy_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE,
   CONSTRAINT `qos_port_policy_bindings_ibfk_2` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -852,12 +852,12 @@ CREATE TABLE `qospolicyrbacs` (
   `target_project` varchar(255) NOT NULL,
   `action` varchar(255) NOT NULL,
   `object_id` varchar(36) NOT NULL,
+  KEY `ix_qospolicyrbacs_action` (`action`),
+  KEY `ix_qospolicyrbacs_project_id` (`project_id`),
+  KEY `ix_qospolicyrbacs_target_project` (`target_project`),
+  KEY `object_id` (`object_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_qospolicyrbacs0target_project0object_id0action` (`target_project`,`object_id`,`action`),
-  KEY `object_id` (`object_id`),
-  KEY `ix_qospolicyrbacs_project_id` (`project_id`),
-  KEY `ix_qospolicyrbacs_action` (`action`),
-  KEY `ix_qospolicyrbacs_target_project` (`target_project`),
   CONSTRAINT `qospolicyrbacs_ibfk_1` FOREIGN KEY (`object_id`) REFERENCES `qos_policies` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quotas` (
@@ -865,9 +865,9 @@ CREATE TABLE `quotas` (
   `project_id` varchar(255) DEFAULT NULL,
   `resource` varchar(255) DEFAULT NULL,
   `limit` int(11) DEFAULT NULL,
+  KEY `ix_quotas_project_id` (`project_id`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_quotas0project_id0resource` (`project_id`,`resource`),
-  KEY `ix_quotas_project_id` (`project_id`)
+  UNIQUE KEY `uniq_quotas0project_id0resource` (`project_id`,`resource`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quotausages` (
   `project_id` varchar(255) NOT NULL,
@@ -887,8 +887,8 @@ CREATE TABLE `resourcedeltas` (
   `resource` varchar(255) NOT NULL,
   `reservation_id` varchar(36) NOT NULL,
   `amount` int(11) DEFAULT NULL,
-  PRIMARY KEY (`resource`,`reservation_id`),
   KEY `reservation_id` (`reservation_id`),
+  PRIMARY KEY (`resource`,`reservation_id`),
   CONSTRAINT `resourcedeltas_ibfk_1` FOREIGN KEY (`reservation_id`) REFERENCES `reservations` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `router_extra_attributes` (
@@ -913,9 +913,9 @@ CREATE TABLE `routerl3agentbindings` (
   `router_id` varchar(36) NOT NULL,
   `l3_agent_id` varchar(36) NOT NULL,
   `binding_index` int(11) NOT NULL DEFAULT 1,
+  KEY `l3_agent_id` (`l3_agent_id`),
   PRIMARY KEY (`router_id`,`l3_agent_id`),
   UNIQUE KEY `uniq_router_l3_agent_binding0router_id0binding_index0` (`router_id`,`binding_index`),
-  KEY `l3_agent_id` (`l3_agent_id`),
   CONSTRAINT `routerl3agentbindings_ibfk_1` FOREIGN KEY (`l3_agent_id`) REFERENCES `agents` (`id`) ON DELETE CASCADE,
   CONSTRAINT `routerl3agentbindings_ibfk_2` FOREIGN KEY (`router_id`) REFERENCES `routers` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -932,8 +932,8 @@ CREATE TABLE `routerroutes` (
   `destination` varchar(64) NOT NULL,
   `nexthop` varchar(64) NOT NULL,
   `router_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`destination`,`nexthop`,`router_id`),
   KEY `router_id` (`router_id`),
+  PRIMARY KEY (`destination`,`nexthop`,`router_id`),
   CONSTRAINT `routerroutes_ibfk_1` FOREIGN KEY (`router_id`) REFERENCES `routers` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `routers` (
@@ -946,11 +946,11 @@ CREATE TABLE `routers` (
   `enable_snat` tinyint(1) NOT NULL DEFAULT 1,
   `standard_attr_id` bigint(20) NOT NULL,
   `flavor_id` varchar(36) DEFAULT NULL,
+  KEY `flavor_id` (`flavor_id`),
+  KEY `gw_port_id` (`gw_port_id`),
+  KEY `ix_routers_project_id` (`project_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_routers0standard_attr_id` (`standard_attr_id`),
-  KEY `gw_port_id` (`gw_port_id`),
-  KEY `flavor_id` (`flavor_id`),
-  KEY `ix_routers_project_id` (`project_id`),
   CONSTRAINT `routers_ibfk_1` FOREIGN KEY (`gw_port_id`) REFERENCES `ports` (`id`),
   CONSTRAINT `routers_ibfk_2` FOREIGN KEY (`flavor_id`) REFERENCES `flavors` (`id`),
   CONSTRAINT `routers_ibfk_3` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
@@ -987,8 +987,8 @@ INSERT INTO `securitygroupdefaultrules` (`id`, `standard_attr_id`, `remote_group
 CREATE TABLE `securitygroupportbindings` (
   `port_id` varchar(36) NOT NULL,
   `security_group_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`port_id`,`security_group_id`),
   KEY `securitygroupportbindings_ibfk_2` (`security_group_id`),
+  PRIMARY KEY (`port_id`,`security_group_id`),
   CONSTRAINT `securitygroupportbindings_ibfk_1` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `securitygroupportbindings_ibfk_2` FOREIGN KEY (`security_group_id`) REFERENCES `securitygroups` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -998,12 +998,12 @@ CREATE TABLE `securitygrouprbacs` (
   `target_project` varchar(255) NOT NULL,
   `action` varchar(255) NOT NULL,
   `object_id` varchar(36) NOT NULL,
+  KEY `ix_securitygrouprbacs_action` (`action`),
+  KEY `ix_securitygrouprbacs_project_id` (`project_id`),
+  KEY `ix_securitygrouprbacs_target_project` (`target_project`),
+  KEY `object_id` (`object_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_securitygrouprbacs0target_project0object_id0action` (`target_project`,`object_id`,`action`),
-  KEY `object_id` (`object_id`),
-  KEY `ix_securitygrouprbacs_project_id` (`project_id`),
-  KEY `ix_securitygrouprbacs_action` (`action`),
-  KEY `ix_securitygrouprbacs_target_project` (`target_project`),
   CONSTRAINT `securitygrouprbacs_ibfk_1` FOREIGN KEY (`object_id`) REFERENCES `securitygroups` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `securitygrouprules` (
@@ -1019,12 +1019,12 @@ CREATE TABLE `securitygrouprules` (
   `remote_ip_prefix` varchar(255) DEFAULT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
   `remote_address_group_id` varchar(36) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_securitygrouprules0standard_attr_id` (`standard_attr_id`),
-  KEY `security_group_id` (`security_group_id`),
-  KEY `remote_group_id` (`remote_group_id`),
   KEY `ix_securitygrouprules_project_id` (`project_id`),
   KEY `remote_address_group_id` (`remote_address_group_id`),
+  KEY `remote_group_id` (`remote_group_id`),
+  KEY `security_group_id` (`security_group_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_securitygrouprules0standard_attr_id` (`standard_attr_id`),
   CONSTRAINT `securitygrouprules_ibfk_1` FOREIGN KEY (`security_group_id`) REFERENCES `securitygroups` (`id`) ON DELETE CASCADE,
   CONSTRAINT `securitygrouprules_ibfk_2` FOREIGN KEY (`remote_group_id`) REFERENCES `securitygroups` (`id`) ON DELETE CASCADE,
   CONSTRAINT `securitygrouprules_ibfk_3` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE,
@@ -1036,9 +1036,9 @@ CREATE TABLE `securitygroups` (
   `name` varchar(255) DEFAULT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
   `stateful` tinyint(1) NOT NULL DEFAULT 1,
+  KEY `ix_securitygroups_project_id` (`project_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_securitygroups0standard_attr_id` (`standard_attr_id`),
-  KEY `ix_securitygroups_project_id` (`project_id`),
   CONSTRAINT `securitygroups_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `segmenthostmappings` (
@@ -1089,8 +1089,8 @@ CREATE TABLE `subnet_service_types` (
 CREATE TABLE `subnetpoolprefixes` (
   `cidr` varchar(64) NOT NULL,
   `subnetpool_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`cidr`,`subnetpool_id`),
   KEY `subnetpool_id` (`subnetpool_id`),
+  PRIMARY KEY (`cidr`,`subnetpool_id`),
   CONSTRAINT `subnetpoolprefixes_ibfk_1` FOREIGN KEY (`subnetpool_id`) REFERENCES `subnetpools` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `subnetpoolrbacs` (
@@ -1099,12 +1099,12 @@ CREATE TABLE `subnetpoolrbacs` (
   `target_project` varchar(255) NOT NULL,
   `action` varchar(255) NOT NULL,
   `object_id` varchar(36) NOT NULL,
+  KEY `ix_subnetpoolrbacs_action` (`action`),
+  KEY `ix_subnetpoolrbacs_project_id` (`project_id`),
+  KEY `ix_subnetpoolrbacs_target_project` (`target_project`),
+  KEY `object_id` (`object_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_subnetpoolrbacs0target_project0object_id0action` (`target_project`,`object_id`,`action`),
-  KEY `object_id` (`object_id`),
-  KEY `ix_subnetpoolrbacs_project_id` (`project_id`),
-  KEY `ix_subnetpoolrbacs_action` (`action`),
-  KEY `ix_subnetpoolrbacs_target_project` (`target_project`),
   CONSTRAINT `subnetpoolrbacs_ibfk_1` FOREIGN KEY (`object_id`) REFERENCES `subnetpools` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `subnetpools` (
@@ -1121,18 +1121,18 @@ CREATE TABLE `subnetpools` (
   `address_scope_id` varchar(36) DEFAULT NULL,
   `is_default` tinyint(1) NOT NULL DEFAULT 0,
   `standard_attr_id` bigint(20) NOT NULL,
+  KEY `ix_subnetpools_address_scope_id` (`address_scope_id`),
+  KEY `ix_subnetpools_project_id` (`project_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_subnetpools0standard_attr_id` (`standard_attr_id`),
-  KEY `ix_subnetpools_project_id` (`project_id`),
-  KEY `ix_subnetpools_address_scope_id` (`address_scope_id`),
   CONSTRAINT `subnetpools_ibfk_1` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `subnetroutes` (
   `destination` varchar(64) NOT NULL,
   `nexthop` varchar(64) NOT NULL,
   `subnet_id` varchar(36) NOT NULL,
-  PRIMARY KEY (`destination`,`nexthop`,`subnet_id`),
   KEY `subnet_id` (`subnet_id`),
+  PRIMARY KEY (`destination`,`nexthop`,`subnet_id`),
   CONSTRAINT `subnetroutes_ibfk_1` FOREIGN KEY (`subnet_id`) REFERENCES `subnets` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `subnets` (
@@ -1149,12 +1149,12 @@ CREATE TABLE `subnets` (
   `subnetpool_id` varchar(36) DEFAULT NULL,
   `standard_attr_id` bigint(20) NOT NULL,
   `segment_id` varchar(36) DEFAULT NULL,
+  KEY `ix_subnets_project_id` (`project_id`),
+  KEY `ix_subnets_subnetpool_id` (`subnetpool_id`),
+  KEY `network_id` (`network_id`),
+  KEY `segment_id` (`segment_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_subnets0standard_attr_id` (`standard_attr_id`),
-  KEY `network_id` (`network_id`),
-  KEY `ix_subnets_subnetpool_id` (`subnetpool_id`),
-  KEY `segment_id` (`segment_id`),
-  KEY `ix_subnets_project_id` (`project_id`),
   CONSTRAINT `subnets_ibfk_1` FOREIGN KEY (`network_id`) REFERENCES `networks` (`id`),
   CONSTRAINT `subnets_ibfk_2` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE,
   CONSTRAINT `subnets_ibfk_3` FOREIGN KEY (`segment_id`) REFERENCES `networksegments` (`id`)
@@ -1183,10 +1183,10 @@ CREATE TABLE `trunks` (
   `port_id` varchar(36) NOT NULL,
   `status` varchar(16) NOT NULL DEFAULT 'ACTIVE',
   `standard_attr_id` bigint(20) NOT NULL,
+  KEY `ix_trunks_project_id` (`project_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `port_id` (`port_id`),
   UNIQUE KEY `standard_attr_id` (`standard_attr_id`),
-  KEY `ix_trunks_project_id` (`project_id`),
   CONSTRAINT `trunks_ibfk_1` FOREIGN KEY (`port_id`) REFERENCES `ports` (`id`) ON DELETE CASCADE,
   CONSTRAINT `trunks_ibfk_2` FOREIGN KEY (`standard_attr_id`) REFERENCES `standardattributes` (`id`) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -1209,8 +1209,8 @@ CREATE TABLE `vni_vlan_mapping` (
   `vni_allocation_id` varchar(36) NOT NULL,
   `vlan_allocation_id` varchar(36) NOT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `vni_allocation_id` (`vni_allocation_id`),
   UNIQUE KEY `vlan_allocation_id` (`vlan_allocation_id`),
+  UNIQUE KEY `vni_allocation_id` (`vni_allocation_id`),
   CONSTRAINT `vni_vlan_mapping_ibfk_1` FOREIGN KEY (`vni_allocation_id`) REFERENCES `vni_allocations` (`id`),
   CONSTRAINT `vni_vlan_mapping_ibfk_2` FOREIGN KEY (`vlan_allocation_id`) REFERENCES `vlan_allocations` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;

@@ -6,9 +6,9 @@ CREATE TABLE `aggregate_hosts` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `host` varchar(255) DEFAULT NULL,
   `aggregate_id` int(11) NOT NULL,
+  KEY `aggregate_id` (`aggregate_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_aggregate_hosts0host0aggregate_id` (`host`,`aggregate_id`),
-  KEY `aggregate_id` (`aggregate_id`),
   CONSTRAINT `aggregate_hosts_ibfk_1` FOREIGN KEY (`aggregate_id`) REFERENCES `aggregates` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregate_metadata` (
@@ -18,9 +18,9 @@ CREATE TABLE `aggregate_metadata` (
   `aggregate_id` int(11) NOT NULL,
   `key` varchar(255) NOT NULL,
   `value` varchar(255) NOT NULL,
+  KEY `aggregate_metadata_key_idx` (`key`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_aggregate_metadata0aggregate_id0key` (`aggregate_id`,`key`),
-  KEY `aggregate_metadata_key_idx` (`key`),
   CONSTRAINT `aggregate_metadata_ibfk_1` FOREIGN KEY (`aggregate_id`) REFERENCES `aggregates` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregates` (
@@ -29,9 +29,9 @@ CREATE TABLE `aggregates` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `uuid` varchar(36) DEFAULT NULL,
   `name` varchar(255) DEFAULT NULL,
+  KEY `aggregate_uuid_idx` (`uuid`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_aggregate0name` (`name`),
-  KEY `aggregate_uuid_idx` (`uuid`)
+  UNIQUE KEY `uniq_aggregate0name` (`name`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `alembic_version` (
   `version_num` varchar(32) NOT NULL,
@@ -47,10 +47,10 @@ CREATE TABLE `allocations` (
   `consumer_id` varchar(36) NOT NULL,
   `resource_class_id` int(11) NOT NULL,
   `used` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
+  KEY `allocations_consumer_id_idx` (`consumer_id`),
   KEY `allocations_resource_class_id_idx` (`resource_class_id`),
   KEY `allocations_resource_provider_class_used_idx` (`resource_provider_id`,`resource_class_id`,`used`),
-  KEY `allocations_consumer_id_idx` (`consumer_id`)
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `build_requests` (
   `created_at` datetime DEFAULT NULL,
@@ -61,10 +61,10 @@ CREATE TABLE `build_requests` (
   `instance` mediumtext DEFAULT NULL,
   `block_device_mappings` mediumtext DEFAULT NULL,
   `tags` text DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_build_requests0instance_uuid` (`instance_uuid`),
   KEY `build_requests_instance_uuid_idx` (`instance_uuid`),
-  KEY `build_requests_project_id_idx` (`project_id`)
+  KEY `build_requests_project_id_idx` (`project_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_build_requests0instance_uuid` (`instance_uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `cell_mappings` (
   `created_at` datetime DEFAULT NULL,
@@ -75,9 +75,9 @@ CREATE TABLE `cell_mappings` (
   `transport_url` text DEFAULT NULL,
   `database_connection` text DEFAULT NULL,
   `disabled` tinyint(1) DEFAULT NULL,
+  KEY `uuid_idx` (`uuid`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_cell_mappings0uuid` (`uuid`),
-  KEY `uuid_idx` (`uuid`)
+  UNIQUE KEY `uniq_cell_mappings0uuid` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 INSERT INTO `cell_mappings` (`created_at`, `updated_at`, `id`, `uuid`, `name`, `transport_url`, `database_connection`, `disabled`) VALUES
 (UTC_TIMESTAMP(), NULL, 1, '00000000-0000-0000-0000-000000000000', 'cell0', 'none:///', '{scheme}://{username}:{password}@{hostname}/nova_cell0?{query}', 0),
@@ -90,10 +90,10 @@ CREATE TABLE `consumers` (
   `project_id` int(11) NOT NULL,
   `user_id` int(11) NOT NULL,
   `generation` int(11) NOT NULL DEFAULT 0,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_consumers0uuid` (`uuid`),
+  KEY `consumers_project_id_user_id_uuid_idx` (`project_id`,`user_id`,`uuid`),
   KEY `consumers_project_id_uuid_idx` (`project_id`,`uuid`),
-  KEY `consumers_project_id_user_id_uuid_idx` (`project_id`,`user_id`,`uuid`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_consumers0uuid` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `flavor_extra_specs` (
   `created_at` datetime DEFAULT NULL,
@@ -102,9 +102,9 @@ CREATE TABLE `flavor_extra_specs` (
   `flavor_id` int(11) NOT NULL,
   `key` varchar(255) NOT NULL,
   `value` varchar(255) DEFAULT NULL,
+  KEY `flavor_extra_specs_flavor_id_key_idx` (`flavor_id`,`key`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_flavor_extra_specs0flavor_id0key` (`flavor_id`,`key`),
-  KEY `flavor_extra_specs_flavor_id_key_idx` (`flavor_id`,`key`),
   CONSTRAINT `flavor_extra_specs_ibfk_1` FOREIGN KEY (`flavor_id`) REFERENCES `flavors` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `flavor_projects` (
@@ -143,10 +143,10 @@ CREATE TABLE `host_mappings` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `cell_id` int(11) NOT NULL,
   `host` varchar(255) NOT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_host_mappings0host` (`host`),
   KEY `cell_id` (`cell_id`),
   KEY `host_idx` (`host`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_host_mappings0host` (`host`),
   CONSTRAINT `host_mappings_ibfk_1` FOREIGN KEY (`cell_id`) REFERENCES `cell_mappings` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_group_member` (
@@ -155,9 +155,9 @@ CREATE TABLE `instance_group_member` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `instance_uuid` varchar(255) DEFAULT NULL,
   `group_id` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `group_id` (`group_id`),
   KEY `instance_group_member_instance_idx` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_group_member_ibfk_1` FOREIGN KEY (`group_id`) REFERENCES `instance_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_group_policy` (
@@ -167,9 +167,9 @@ CREATE TABLE `instance_group_policy` (
   `policy` varchar(255) DEFAULT NULL,
   `group_id` int(11) NOT NULL,
   `rules` text DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `group_id` (`group_id`),
   KEY `instance_group_policy_policy_idx` (`policy`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_group_policy_ibfk_1` FOREIGN KEY (`group_id`) REFERENCES `instance_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_groups` (
@@ -192,12 +192,12 @@ CREATE TABLE `instance_mappings` (
   `project_id` varchar(255) NOT NULL,
   `queued_for_delete` tinyint(1) DEFAULT NULL,
   `user_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_instance_mappings0instance_uuid` (`instance_uuid`),
   KEY `cell_id` (`cell_id`),
+  KEY `instance_mappings_user_id_project_id_idx` (`user_id`,`project_id`),
   KEY `instance_uuid_idx` (`instance_uuid`),
   KEY `project_id_idx` (`project_id`),
-  KEY `instance_mappings_user_id_project_id_idx` (`user_id`,`project_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_instance_mappings0instance_uuid` (`instance_uuid`),
   CONSTRAINT `instance_mappings_ibfk_1` FOREIGN KEY (`cell_id`) REFERENCES `cell_mappings` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `inventories` (
@@ -212,11 +212,11 @@ CREATE TABLE `inventories` (
   `max_unit` int(11) NOT NULL,
   `step_size` int(11) NOT NULL,
   `allocation_ratio` float NOT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`),
   KEY `inventories_resource_class_id_idx` (`resource_class_id`),
+  KEY `inventories_resource_provider_id_idx` (`resource_provider_id`),
   KEY `inventories_resource_provider_resource_class_idx` (`resource_provider_id`,`resource_class_id`),
-  KEY `inventories_resource_provider_id_idx` (`resource_provider_id`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `key_pairs` (
   `created_at` datetime DEFAULT NULL,
@@ -235,9 +235,9 @@ CREATE TABLE `placement_aggregates` (
   `updated_at` datetime DEFAULT NULL,
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `uuid` varchar(36) DEFAULT NULL,
+  KEY `ix_placement_aggregates_uuid` (`uuid`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_placement_aggregates0uuid` (`uuid`),
-  KEY `ix_placement_aggregates_uuid` (`uuid`)
+  UNIQUE KEY `uniq_placement_aggregates0uuid` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `project_user_quotas` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -247,10 +247,10 @@ CREATE TABLE `project_user_quotas` (
   `project_id` varchar(255) NOT NULL,
   `resource` varchar(255) NOT NULL,
   `hard_limit` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_project_user_quotas0user_id0project_id0resource` (`user_id`,`project_id`,`resource`),
+  KEY `project_user_quotas_project_id_idx` (`project_id`),
   KEY `project_user_quotas_user_id_idx` (`user_id`),
-  KEY `project_user_quotas_project_id_idx` (`project_id`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_project_user_quotas0user_id0project_id0resource` (`user_id`,`project_id`,`resource`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `projects` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -267,8 +267,8 @@ CREATE TABLE `quota_classes` (
   `class_name` varchar(255) DEFAULT NULL,
   `resource` varchar(255) DEFAULT NULL,
   `hard_limit` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `quota_classes_class_name_idx` (`class_name`)
+  KEY `quota_classes_class_name_idx` (`class_name`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quota_usages` (
   `created_at` datetime DEFAULT NULL,
@@ -280,9 +280,9 @@ CREATE TABLE `quota_usages` (
   `reserved` int(11) NOT NULL,
   `until_refresh` int(11) DEFAULT NULL,
   `user_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `quota_usages_project_id_idx` (`project_id`),
-  KEY `quota_usages_user_id_idx` (`user_id`)
+  KEY `quota_usages_user_id_idx` (`user_id`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quotas` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -300,9 +300,9 @@ CREATE TABLE `request_specs` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `instance_uuid` varchar(36) NOT NULL,
   `spec` mediumtext NOT NULL,
+  KEY `request_spec_instance_uuid_idx` (`instance_uuid`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_request_specs0instance_uuid` (`instance_uuid`),
-  KEY `request_spec_instance_uuid_idx` (`instance_uuid`)
+  UNIQUE KEY `uniq_request_specs0instance_uuid` (`instance_uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `reservations` (
   `created_at` datetime DEFAULT NULL,
@@ -315,12 +315,12 @@ CREATE TABLE `reservations` (
   `delta` int(11) NOT NULL,
   `expire` datetime DEFAULT NULL,
   `user_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `usage_id` (`usage_id`),
-  KEY `reservations_uuid_idx` (`uuid`),
-  KEY `reservations_user_id_idx` (`user_id`),
-  KEY `reservations_project_id_idx` (`project_id`),
   KEY `reservations_expire_idx` (`expire`),
+  KEY `reservations_project_id_idx` (`project_id`),
+  KEY `reservations_user_id_idx` (`user_id`),
+  KEY `reservations_uuid_idx` (`uuid`),
+  KEY `usage_id` (`usage_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `reservations_ibfk_1` FOREIGN KEY (`usage_id`) REFERENCES `quota_usages` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `resource_classes` (
@@ -336,16 +336,16 @@ CREATE TABLE `resource_provider_aggregates` (
   `updated_at` datetime DEFAULT NULL,
   `resource_provider_id` int(11) NOT NULL,
   `aggregate_id` int(11) NOT NULL,
-  PRIMARY KEY (`resource_provider_id`,`aggregate_id`),
-  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`)
+  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`),
+  PRIMARY KEY (`resource_provider_id`,`aggregate_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `resource_provider_traits` (
   `created_at` datetime DEFAULT NULL,
   `updated_at` datetime DEFAULT NULL,
   `trait_id` int(11) NOT NULL,
   `resource_provider_id` int(11) NOT NULL,
-  PRIMARY KEY (`trait_id`,`resource_provider_id`),
   KEY `resource_provider_traits_resource_provider_trait_idx` (`resource_provider_id`,`trait_id`),
+  PRIMARY KEY (`trait_id`,`resource_provider_id`),
   CONSTRAINT `resource_provider_traits_ibfk_1` FOREIGN KEY (`resource_provider_id`) REFERENCES `resource_providers` (`id`),
   CONSTRAINT `resource_provider_traits_ibfk_2` FOREIGN KEY (`trait_id`) REFERENCES `traits` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
@@ -359,13 +359,13 @@ CREATE TABLE `resource_providers` (
   `can_host` int(11) DEFAULT NULL,
   `root_provider_id` int(11) DEFAULT NULL,
   `parent_provider_id` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`),
-  UNIQUE KEY `uniq_resource_providers0name` (`name`),
-  KEY `resource_providers_parent_provider_id_idx` (`parent_provider_id`),
   KEY `resource_providers_name_idx` (`name`),
-  KEY `resource_providers_uuid_idx` (`uuid`),
+  KEY `resource_providers_parent_provider_id_idx` (`parent_provider_id`),
   KEY `resource_providers_root_provider_id_idx` (`root_provider_id`),
+  KEY `resource_providers_uuid_idx` (`uuid`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_resource_providers0name` (`name`),
+  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`),
   CONSTRAINT `resource_providers_ibfk_1` FOREIGN KEY (`root_provider_id`) REFERENCES `resource_providers` (`id`),
   CONSTRAINT `resource_providers_ibfk_2` FOREIGN KEY (`parent_provider_id`) REFERENCES `resource_providers` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
@@ -398,9 +398,9 @@ CREATE TABLE `agent_builds` (
   `url` varchar(255) DEFAULT NULL,
   `md5hash` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `agent_builds_hypervisor_os_arch_idx` (`hypervisor`,`os`,`architecture`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_agent_builds0hypervisor0os0architecture0deleted` (`hypervisor`,`os`,`architecture`,`deleted`),
-  KEY `agent_builds_hypervisor_os_arch_idx` (`hypervisor`,`os`,`architecture`)
+  UNIQUE KEY `uniq_agent_builds0hypervisor0os0architecture0deleted` (`hypervisor`,`os`,`architecture`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregate_hosts` (
   `created_at` datetime DEFAULT NULL,
@@ -410,9 +410,9 @@ CREATE TABLE `aggregate_hosts` (
   `host` varchar(255) DEFAULT NULL,
   `aggregate_id` int(11) NOT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `aggregate_id` (`aggregate_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_aggregate_hosts0host0aggregate_id0deleted` (`host`,`aggregate_id`,`deleted`),
-  KEY `aggregate_id` (`aggregate_id`),
   CONSTRAINT `aggregate_hosts_ibfk_1` FOREIGN KEY (`aggregate_id`) REFERENCES `aggregates` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregate_metadata` (
@@ -424,10 +424,10 @@ CREATE TABLE `aggregate_metadata` (
   `key` varchar(255) NOT NULL,
   `value` varchar(255) NOT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `aggregate_metadata_key_idx` (`key`),
+  KEY `aggregate_metadata_value_idx` (`value`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_aggregate_metadata0aggregate_id0key0deleted` (`aggregate_id`,`key`,`deleted`),
-  KEY `aggregate_metadata_value_idx` (`value`),
-  KEY `aggregate_metadata_key_idx` (`key`),
   CONSTRAINT `aggregate_metadata_ibfk_1` FOREIGN KEY (`aggregate_id`) REFERENCES `aggregates` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregates` (
@@ -438,8 +438,8 @@ CREATE TABLE `aggregates` (
   `name` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `uuid` varchar(36) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `aggregate_uuid_idx` (`uuid`)
+  KEY `aggregate_uuid_idx` (`uuid`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `alembic_version` (
   `version_num` varchar(32) NOT NULL,
@@ -453,10 +453,10 @@ CREATE TABLE `allocations` (
   `consumer_id` varchar(36) NOT NULL,
   `resource_class_id` int(11) NOT NULL,
   `used` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
-  KEY `allocations_resource_provider_class_used_idx` (`resource_provider_id`,`resource_class_id`,`used`),
   KEY `allocations_consumer_id_idx` (`consumer_id`),
-  KEY `allocations_resource_class_id_idx` (`resource_class_id`)
+  KEY `allocations_resource_class_id_idx` (`resource_class_id`),
+  KEY `allocations_resource_provider_class_used_idx` (`resource_provider_id`,`resource_class_id`,`used`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `block_device_mapping` (
   `created_at` datetime DEFAULT NULL,
@@ -487,13 +487,13 @@ CREATE TABLE `block_device_mapping` (
   `encryption_secret_uuid` varchar(36) DEFAULT NULL,
   `encryption_format` varchar(128) DEFAULT NULL,
   `encryption_options` varchar(4096) DEFAULT NULL,
+  KEY `block_device_mapping_instance_uuid_device_name_idx` (`instance_uuid`,`device_name`),
+  KEY `block_device_mapping_instance_uuid_idx` (`instance_uuid`),
+  KEY `block_device_mapping_instance_uuid_volume_id_idx` (`instance_uuid`,`volume_id`),
+  KEY `snapshot_id` (`snapshot_id`),
+  KEY `volume_id` (`volume_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_block_device_mapping0uuid` (`uuid`),
-  KEY `block_device_mapping_instance_uuid_idx` (`instance_uuid`),
-  KEY `volume_id` (`volume_id`),
-  KEY `block_device_mapping_instance_uuid_device_name_idx` (`instance_uuid`,`device_name`),
-  KEY `snapshot_id` (`snapshot_id`),
-  KEY `block_device_mapping_instance_uuid_volume_id_idx` (`instance_uuid`,`volume_id`),
   CONSTRAINT `block_device_mapping_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `bw_usage_cache` (
@@ -510,8 +510,8 @@ CREATE TABLE `bw_usage_cache` (
   `last_ctr_in` bigint(20) DEFAULT NULL,
   `last_ctr_out` bigint(20) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `bw_usage_cache_uuid_start_period_idx` (`uuid`,`start_period`)
+  KEY `bw_usage_cache_uuid_start_period_idx` (`uuid`,`start_period`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `cells` (
   `created_at` datetime DEFAULT NULL,
@@ -537,9 +537,9 @@ CREATE TABLE `certificates` (
   `project_id` varchar(255) DEFAULT NULL,
   `file_name` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `certificates_project_id_deleted_idx` (`project_id`,`deleted`),
-  KEY `certificates_user_id_deleted_idx` (`user_id`,`deleted`)
+  KEY `certificates_user_id_deleted_idx` (`user_id`,`deleted`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `compute_nodes` (
   `created_at` datetime DEFAULT NULL,
@@ -577,8 +577,8 @@ CREATE TABLE `compute_nodes` (
   `disk_allocation_ratio` float DEFAULT NULL,
   `mapped` int(11) DEFAULT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_compute_nodes0host0hypervisor_hostname0deleted` (`host`,`hypervisor_hostname`,`deleted`),
-  UNIQUE KEY `compute_nodes_uuid_idx` (`uuid`)
+  UNIQUE KEY `compute_nodes_uuid_idx` (`uuid`),
+  UNIQUE KEY `uniq_compute_nodes0host0hypervisor_hostname0deleted` (`host`,`hypervisor_hostname`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `console_auth_tokens` (
   `created_at` datetime DEFAULT NULL,
@@ -593,11 +593,11 @@ CREATE TABLE `console_auth_tokens` (
   `expires` int(11) NOT NULL,
   `access_url_base` varchar(255) DEFAULT NULL,
   `tls_port` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_console_auth_tokens0token_hash` (`token_hash`),
-  KEY `console_auth_tokens_token_hash_instance_uuid_idx` (`token_hash`,`instance_uuid`),
   KEY `console_auth_tokens_host_expires_idx` (`host`,`expires`),
-  KEY `console_auth_tokens_instance_uuid_idx` (`instance_uuid`)
+  KEY `console_auth_tokens_instance_uuid_idx` (`instance_uuid`),
+  KEY `console_auth_tokens_token_hash_instance_uuid_idx` (`token_hash`,`instance_uuid`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_console_auth_tokens0token_hash` (`token_hash`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `console_pools` (
   `created_at` datetime DEFAULT NULL,
@@ -626,9 +626,9 @@ CREATE TABLE `consoles` (
   `pool_id` int(11) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `pool_id` (`pool_id`),
   KEY `consoles_instance_uuid_idx` (`instance_uuid`),
+  KEY `pool_id` (`pool_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `consoles_ibfk_1` FOREIGN KEY (`pool_id`) REFERENCES `console_pools` (`id`),
   CONSTRAINT `consoles_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -641,9 +641,9 @@ CREATE TABLE `dns_domains` (
   `scope` varchar(255) DEFAULT NULL,
   `availability_zone` varchar(255) DEFAULT NULL,
   `project_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`domain`),
+  KEY `dns_domains_domain_deleted_idx` (`domain`,`deleted`),
   KEY `dns_domains_project_id_idx` (`project_id`),
-  KEY `dns_domains_domain_deleted_idx` (`domain`,`deleted`)
+  PRIMARY KEY (`domain`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `fixed_ips` (
   `created_at` datetime DEFAULT NULL,
@@ -659,17 +659,17 @@ CREATE TABLE `fixed_ips` (
   `host` varchar(255) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_fixed_ips0address0deleted` (`address`,`deleted`),
-  KEY `fixed_ips_instance_uuid_fkey` (`instance_uuid`),
-  KEY `fixed_ips_host_idx` (`host`),
-  KEY `fixed_ips_virtual_interface_id_fkey` (`virtual_interface_id`),
-  KEY `network_id` (`network_id`),
-  KEY `fixed_ips_address_reserved_network_id_deleted_idx` (`address`,`reserved`,`network_id`,`deleted`),
   KEY `address` (`address`),
-  KEY `fixed_ips_network_id_host_deleted_idx` (`network_id`,`host`,`deleted`),
+  KEY `fixed_ips_address_reserved_network_id_deleted_idx` (`address`,`reserved`,`network_id`,`deleted`),
   KEY `fixed_ips_deleted_allocated_idx` (`address`,`deleted`,`allocated`),
   KEY `fixed_ips_deleted_allocated_updated_at_idx` (`deleted`,`allocated`,`updated_at`),
+  KEY `fixed_ips_host_idx` (`host`),
+  KEY `fixed_ips_instance_uuid_fkey` (`instance_uuid`),
+  KEY `fixed_ips_network_id_host_deleted_idx` (`network_id`,`host`,`deleted`),
+  KEY `fixed_ips_virtual_interface_id_fkey` (`virtual_interface_id`),
+  KEY `network_id` (`network_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_fixed_ips0address0deleted` (`address`,`deleted`),
   CONSTRAINT `fixed_ips_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `floating_ips` (
@@ -685,12 +685,12 @@ CREATE TABLE `floating_ips` (
   `pool` varchar(255) DEFAULT NULL,
   `interface` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_floating_ips0address0deleted` (`address`,`deleted`),
   KEY `fixed_ip_id` (`fixed_ip_id`),
-  KEY `floating_ips_project_id_idx` (`project_id`),
   KEY `floating_ips_host_idx` (`host`),
-  KEY `floating_ips_pool_deleted_fixed_ip_id_project_id_idx` (`pool`,`deleted`,`fixed_ip_id`,`project_id`)
+  KEY `floating_ips_pool_deleted_fixed_ip_id_project_id_idx` (`pool`,`deleted`,`fixed_ip_id`,`project_id`),
+  KEY `floating_ips_project_id_idx` (`project_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_floating_ips0address0deleted` (`address`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_actions` (
   `created_at` datetime DEFAULT NULL,
@@ -706,10 +706,10 @@ CREATE TABLE `instance_actions` (
   `finish_time` datetime DEFAULT NULL,
   `message` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `instance_actions_instance_uuid_updated_at_idx` (`instance_uuid`,`updated_at`),
   KEY `instance_uuid_idx` (`instance_uuid`),
   KEY `request_id_idx` (`request_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `fk_instance_actions_instance_uuid` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_actions_events` (
@@ -726,8 +726,8 @@ CREATE TABLE `instance_actions_events` (
   `deleted` int(11) DEFAULT NULL,
   `host` varchar(255) DEFAULT NULL,
   `details` text DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `action_id` (`action_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_actions_events_ibfk_1` FOREIGN KEY (`action_id`) REFERENCES `instance_actions` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_extra` (
@@ -747,8 +747,8 @@ CREATE TABLE `instance_extra` (
   `trusted_certs` text DEFAULT NULL,
   `vpmems` text DEFAULT NULL,
   `resources` text DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `instance_extra_idx` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_extra_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_faults` (
@@ -762,9 +762,9 @@ CREATE TABLE `instance_faults` (
   `details` mediumtext DEFAULT NULL,
   `host` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `instance_faults_instance_uuid_deleted_created_at_idx` (`instance_uuid`,`deleted`,`created_at`),
   KEY `instance_faults_host_idx` (`host`),
+  KEY `instance_faults_instance_uuid_deleted_created_at_idx` (`instance_uuid`,`deleted`,`created_at`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `fk_instance_faults_instance_uuid` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_group_member` (
@@ -775,9 +775,9 @@ CREATE TABLE `instance_group_member` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `instance_id` varchar(255) DEFAULT NULL,
   `group_id` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `group_id` (`group_id`),
   KEY `instance_group_member_instance_idx` (`instance_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_group_member_ibfk_1` FOREIGN KEY (`group_id`) REFERENCES `instance_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_group_policy` (
@@ -788,9 +788,9 @@ CREATE TABLE `instance_group_policy` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `policy` varchar(255) DEFAULT NULL,
   `group_id` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `group_id` (`group_id`),
   KEY `instance_group_policy_policy_idx` (`policy`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_group_policy_ibfk_1` FOREIGN KEY (`group_id`) REFERENCES `instance_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_groups` (
@@ -813,8 +813,8 @@ CREATE TABLE `instance_id_mappings` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `uuid` varchar(36) NOT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_instance_id_mappings_uuid` (`uuid`)
+  KEY `ix_instance_id_mappings_uuid` (`uuid`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_info_caches` (
   `created_at` datetime DEFAULT NULL,
@@ -837,8 +837,8 @@ CREATE TABLE `instance_metadata` (
   `value` varchar(255) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `instance_metadata_instance_uuid_idx` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_metadata_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_system_metadata` (
@@ -850,8 +850,8 @@ CREATE TABLE `instance_system_metadata` (
   `key` varchar(255) NOT NULL,
   `value` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `instance_uuid` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_system_metadata_ibfk_1` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_type_extra_specs` (
@@ -863,9 +863,9 @@ CREATE TABLE `instance_type_extra_specs` (
   `key` varchar(255) DEFAULT NULL,
   `value` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `instance_type_extra_specs_instance_type_id_key_idx` (`instance_type_id`,`key`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_instance_type_extra_specs0instance_type_id0key0deleted` (`instance_type_id`,`key`,`deleted`),
-  KEY `instance_type_extra_specs_instance_type_id_key_idx` (`instance_type_id`,`key`),
   CONSTRAINT `instance_type_extra_specs_ibfk_1` FOREIGN KEY (`instance_type_id`) REFERENCES `instance_types` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
 CREATE TABLE `instance_type_projects` (
@@ -876,9 +876,9 @@ CREATE TABLE `instance_type_projects` (
   `instance_type_id` int(11) NOT NULL,
   `project_id` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `instance_type_id` (`instance_type_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_instance_type_projects0instance_type_id0project_id0deleted` (`instance_type_id`,`project_id`,`deleted`),
-  KEY `instance_type_id` (`instance_type_id`),
   CONSTRAINT `instance_type_projects_ibfk_1` FOREIGN KEY (`instance_type_id`) REFERENCES `instance_types` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_types` (
@@ -899,8 +899,8 @@ CREATE TABLE `instance_types` (
   `is_public` tinyint(1) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_instance_types0name0deleted` (`name`,`deleted`),
-  UNIQUE KEY `uniq_instance_types0flavorid0deleted` (`flavorid`,`deleted`)
+  UNIQUE KEY `uniq_instance_types0flavorid0deleted` (`flavorid`,`deleted`),
+  UNIQUE KEY `uniq_instance_types0name0deleted` (`name`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instances` (
   `created_at` datetime DEFAULT NULL,
@@ -957,19 +957,19 @@ CREATE TABLE `instances` (
   `ephemeral_key_uuid` varchar(36) DEFAULT NULL,
   `hidden` tinyint(1) DEFAULT NULL,
   `compute_id` bigint(20) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_instances0uuid` (`uuid`),
+  KEY `instances_compute_id_deleted_idx` (`compute_id`,`deleted`),
   KEY `instances_deleted_created_at_idx` (`deleted`,`created_at`),
+  KEY `instances_host_deleted_cleaned_idx` (`host`,`deleted`,`cleaned`),
+  KEY `instances_host_node_deleted_idx` (`host`,`node`,`deleted`),
+  KEY `instances_project_id_deleted_idx` (`project_id`,`deleted`),
   KEY `instances_project_id_idx` (`project_id`),
   KEY `instances_reservation_id_idx` (`reservation_id`),
-  KEY `instances_updated_at_project_id_idx` (`updated_at`,`project_id`),
   KEY `instances_task_state_updated_at_idx` (`task_state`,`updated_at`),
-  KEY `instances_uuid_deleted_idx` (`uuid`,`deleted`),
   KEY `instances_terminated_at_launched_at_idx` (`terminated_at`,`launched_at`),
-  KEY `instances_host_node_deleted_idx` (`host`,`node`,`deleted`),
-  KEY `instances_host_deleted_cleaned_idx` (`host`,`deleted`,`cleaned`),
-  KEY `instances_project_id_deleted_idx` (`project_id`,`deleted`),
-  KEY `instances_compute_id_deleted_idx` (`compute_id`,`deleted`)
+  KEY `instances_updated_at_project_id_idx` (`updated_at`,`project_id`),
+  KEY `instances_uuid_deleted_idx` (`uuid`,`deleted`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_instances0uuid` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `inventories` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -981,11 +981,11 @@ CREATE TABLE `inventories` (
   `max_unit` int(11) NOT NULL,
   `step_size` int(11) NOT NULL,
   `allocation_ratio` float NOT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`),
+  KEY `inventories_resource_class_id_idx` (`resource_class_id`),
   KEY `inventories_resource_provider_id_idx` (`resource_provider_id`),
   KEY `inventories_resource_provider_resource_class_idx` (`resource_provider_id`,`resource_class_id`),
-  KEY `inventories_resource_class_id_idx` (`resource_class_id`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `key_pairs` (
   `created_at` datetime DEFAULT NULL,
@@ -1029,15 +1029,15 @@ CREATE TABLE `migrations` (
   `user_id` varchar(255) DEFAULT NULL,
   `project_id` varchar(255) DEFAULT NULL,
   `dest_compute_id` bigint(20) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `migrations_uuid` (`uuid`),
   KEY `fk_migrations_instance_uuid` (`instance_uuid`),
+  KEY `migrations_by_dest_host_nodes_and_status_idx` (`deleted`,`dest_compute`,`dest_node`,`status`),
   KEY `migrations_by_host_nodes_and_status_idx` (`deleted`,`source_compute`(100),`dest_compute`(100),`source_node`(100),`dest_node`(100),`status`),
+  KEY `migrations_by_src_host_nodes_and_status_idx` (`deleted`,`source_compute`,`source_node`,`status`),
+  KEY `migrations_dest_compute_id_deleted_idx` (`dest_compute_id`,`deleted`),
   KEY `migrations_instance_uuid_and_status_idx` (`deleted`,`instance_uuid`,`status`),
   KEY `migrations_updated_at_idx` (`updated_at`),
-  KEY `migrations_dest_compute_id_deleted_idx` (`dest_compute_id`,`deleted`),
-  KEY `migrations_by_dest_host_nodes_and_status_idx` (`deleted`,`dest_compute`,`dest_node`,`status`),
-  KEY `migrations_by_src_host_nodes_and_status_idx` (`deleted`,`source_compute`,`source_node`,`status`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `migrations_uuid` (`uuid`),
   CONSTRAINT `fk_migrations_instance_uuid` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `networks` (
@@ -1074,14 +1074,14 @@ CREATE TABLE `networks` (
   `dhcp_server` varchar(39) DEFAULT NULL,
   `enable_dhcp` tinyint(1) DEFAULT NULL,
   `share_address` tinyint(1) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_networks0vlan0deleted` (`vlan`,`deleted`),
   KEY `networks_bridge_deleted_idx` (`bridge`,`deleted`),
-  KEY `networks_uuid_project_id_deleted_idx` (`uuid`,`project_id`,`deleted`),
+  KEY `networks_cidr_v6_idx` (`cidr_v6`),
   KEY `networks_host_idx` (`host`),
   KEY `networks_project_id_deleted_idx` (`project_id`,`deleted`),
-  KEY `networks_cidr_v6_idx` (`cidr_v6`),
-  KEY `networks_vlan_deleted_idx` (`vlan`,`deleted`)
+  KEY `networks_uuid_project_id_deleted_idx` (`uuid`,`project_id`,`deleted`),
+  KEY `networks_vlan_deleted_idx` (`vlan`,`deleted`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_networks0vlan0deleted` (`vlan`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `pci_devices` (
   `created_at` datetime DEFAULT NULL,
@@ -1103,11 +1103,11 @@ CREATE TABLE `pci_devices` (
   `numa_node` int(11) DEFAULT NULL,
   `parent_addr` varchar(12) DEFAULT NULL,
   `uuid` varchar(36) DEFAULT NULL,
+  KEY `ix_pci_devices_compute_node_id_deleted` (`compute_node_id`,`deleted`),
+  KEY `ix_pci_devices_compute_node_id_parent_addr_deleted` (`compute_node_id`,`parent_addr`,`deleted`),
+  KEY `ix_pci_devices_instance_uuid_deleted` (`instance_uuid`,`deleted`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_pci_devices0compute_node_id0address0deleted` (`compute_node_id`,`address`,`deleted`),
-  KEY `ix_pci_devices_instance_uuid_deleted` (`instance_uuid`,`deleted`),
-  KEY `ix_pci_devices_compute_node_id_parent_addr_deleted` (`compute_node_id`,`parent_addr`,`deleted`),
-  KEY `ix_pci_devices_compute_node_id_deleted` (`compute_node_id`,`deleted`),
   CONSTRAINT `pci_devices_compute_node_id_fkey` FOREIGN KEY (`compute_node_id`) REFERENCES `compute_nodes` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `project_user_quotas` (
@@ -1120,10 +1120,10 @@ CREATE TABLE `project_user_quotas` (
   `project_id` varchar(255) NOT NULL,
   `resource` varchar(255) NOT NULL,
   `hard_limit` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_project_user_quotas0user_id0project_id0resource0deleted` (`user_id`,`project_id`,`resource`,`deleted`),
   KEY `project_user_quotas_project_id_deleted_idx` (`project_id`,`deleted`),
-  KEY `project_user_quotas_user_id_deleted_idx` (`user_id`,`deleted`)
+  KEY `project_user_quotas_user_id_deleted_idx` (`user_id`,`deleted`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_project_user_quotas0user_id0project_id0resource0deleted` (`user_id`,`project_id`,`resource`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `provider_fw_rules` (
   `created_at` datetime DEFAULT NULL,
@@ -1146,8 +1146,8 @@ CREATE TABLE `quota_classes` (
   `resource` varchar(255) DEFAULT NULL,
   `hard_limit` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_quota_classes_class_name` (`class_name`)
+  KEY `ix_quota_classes_class_name` (`class_name`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quota_usages` (
   `created_at` datetime DEFAULT NULL,
@@ -1161,9 +1161,9 @@ CREATE TABLE `quota_usages` (
   `until_refresh` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `user_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
+  KEY `ix_quota_usages_project_id` (`project_id`),
   KEY `ix_quota_usages_user_id_deleted` (`user_id`,`deleted`),
-  KEY `ix_quota_usages_project_id` (`project_id`)
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quotas` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -1190,19 +1190,19 @@ CREATE TABLE `reservations` (
   `expire` datetime DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `user_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_reservations_user_id_deleted` (`user_id`,`deleted`),
   KEY `ix_reservations_project_id` (`project_id`),
-  KEY `reservations_uuid_idx` (`uuid`),
+  KEY `ix_reservations_user_id_deleted` (`user_id`,`deleted`),
   KEY `reservations_deleted_expire_idx` (`deleted`,`expire`),
+  KEY `reservations_uuid_idx` (`uuid`),
   KEY `usage_id` (`usage_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `reservations_ibfk_1` FOREIGN KEY (`usage_id`) REFERENCES `quota_usages` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `resource_provider_aggregates` (
   `resource_provider_id` int(11) NOT NULL,
   `aggregate_id` int(11) NOT NULL,
-  PRIMARY KEY (`resource_provider_id`,`aggregate_id`),
-  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`)
+  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`),
+  PRIMARY KEY (`resource_provider_id`,`aggregate_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `resource_providers` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -1210,11 +1210,11 @@ CREATE TABLE `resource_providers` (
   `name` varchar(200) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci DEFAULT NULL,
   `generation` int(11) DEFAULT NULL,
   `can_host` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`),
-  UNIQUE KEY `uniq_resource_providers0name` (`name`),
   KEY `resource_providers_name_idx` (`name`),
-  KEY `resource_providers_uuid_idx` (`uuid`)
+  KEY `resource_providers_uuid_idx` (`uuid`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_resource_providers0name` (`name`),
+  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `s3_images` (
   `created_at` datetime DEFAULT NULL,
@@ -1245,9 +1245,9 @@ CREATE TABLE `security_group_instance_association` (
   `security_group_id` int(11) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `security_group_instance_association_instance_uuid_idx` (`instance_uuid`),
   KEY `security_group_id` (`security_group_id`),
+  KEY `security_group_instance_association_instance_uuid_idx` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `security_group_instance_association_ibfk_1` FOREIGN KEY (`security_group_id`) REFERENCES `security_groups` (`id`),
   CONSTRAINT `security_group_instance_association_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -1263,9 +1263,9 @@ CREATE TABLE `security_group_rules` (
   `cidr` varchar(43) DEFAULT NULL,
   `group_id` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `parent_group_id` (`parent_group_id`),
   KEY `group_id` (`group_id`),
+  KEY `parent_group_id` (`parent_group_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `security_group_rules_ibfk_1` FOREIGN KEY (`parent_group_id`) REFERENCES `security_groups` (`id`),
   CONSTRAINT `security_group_rules_ibfk_2` FOREIGN KEY (`group_id`) REFERENCES `security_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -1299,9 +1299,9 @@ CREATE TABLE `services` (
   `version` int(11) DEFAULT NULL,
   `uuid` varchar(36) DEFAULT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_services0host0topic0deleted` (`host`,`topic`,`deleted`),
+  UNIQUE KEY `services_uuid_idx` (`uuid`),
   UNIQUE KEY `uniq_services0host0binary0deleted` (`host`,`binary`,`deleted`),
-  UNIQUE KEY `services_uuid_idx` (`uuid`)
+  UNIQUE KEY `uniq_services0host0topic0deleted` (`host`,`topic`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `shadow_agent_builds` (
   `created_at` datetime DEFAULT NULL,
@@ -2114,11 +2114,11 @@ CREATE TABLE `share_mapping` (
   `tag` varchar(48) DEFAULT NULL,
   `export_location` text DEFAULT NULL,
   `share_proto` varchar(32) DEFAULT NULL,
+  KEY `share_idx` (`share_id`),
+  KEY `share_mapping_instance_uuid_share_id_idx` (`instance_uuid`,`share_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_key_pairs0instance_uuid0share_id` (`instance_uuid`,`share_id`),
   UNIQUE KEY `uniq_key_pairs0instance_uuid0tag` (`instance_uuid`,`tag`),
-  KEY `share_idx` (`share_id`),
-  KEY `share_mapping_instance_uuid_share_id_idx` (`instance_uuid`,`share_id`),
   CONSTRAINT `share_mapping_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `snapshot_id_mappings` (
@@ -2150,8 +2150,8 @@ CREATE TABLE `snapshots` (
 CREATE TABLE `tags` (
   `resource_id` varchar(36) NOT NULL,
   `tag` varchar(80) NOT NULL,
-  PRIMARY KEY (`resource_id`,`tag`),
-  KEY `tags_tag_idx` (`tag`)
+  KEY `tags_tag_idx` (`tag`),
+  PRIMARY KEY (`resource_id`,`tag`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `task_log` (
   `created_at` datetime DEFAULT NULL,
@@ -2167,11 +2167,11 @@ CREATE TABLE `task_log` (
   `task_items` int(11) DEFAULT NULL,
   `errors` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_task_log0task_name0host0period_beginning0period_ending` (`task_name`,`host`,`period_beginning`,`period_ending`),
   KEY `ix_task_log_host` (`host`),
+  KEY `ix_task_log_period_beginning` (`period_beginning`),
   KEY `ix_task_log_period_ending` (`period_ending`),
-  KEY `ix_task_log_period_beginning` (`period_beginning`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_task_log0task_name0host0period_beginning0period_ending` (`task_name`,`host`,`period_beginning`,`period_ending`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `virtual_interfaces` (
   `created_at` datetime DEFAULT NULL,
@@ -2184,11 +2184,11 @@ CREATE TABLE `virtual_interfaces` (
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `tag` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_virtual_interfaces0address0deleted` (`address`,`deleted`),
+  KEY `virtual_interfaces_instance_uuid_fkey` (`instance_uuid`),
   KEY `virtual_interfaces_network_id_idx` (`network_id`),
   KEY `virtual_interfaces_uuid_idx` (`uuid`),
-  KEY `virtual_interfaces_instance_uuid_fkey` (`instance_uuid`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_virtual_interfaces0address0deleted` (`address`,`deleted`),
   CONSTRAINT `virtual_interfaces_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `volume_id_mappings` (
@@ -2236,9 +2236,9 @@ CREATE TABLE `agent_builds` (
   `url` varchar(255) DEFAULT NULL,
   `md5hash` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `agent_builds_hypervisor_os_arch_idx` (`hypervisor`,`os`,`architecture`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_agent_builds0hypervisor0os0architecture0deleted` (`hypervisor`,`os`,`architecture`,`deleted`),
-  KEY `agent_builds_hypervisor_os_arch_idx` (`hypervisor`,`os`,`architecture`)
+  UNIQUE KEY `uniq_agent_builds0hypervisor0os0architecture0deleted` (`hypervisor`,`os`,`architecture`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregate_hosts` (
   `created_at` datetime DEFAULT NULL,
@@ -2248,9 +2248,9 @@ CREATE TABLE `aggregate_hosts` (
   `host` varchar(255) DEFAULT NULL,
   `aggregate_id` int(11) NOT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `aggregate_id` (`aggregate_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_aggregate_hosts0host0aggregate_id0deleted` (`host`,`aggregate_id`,`deleted`),
-  KEY `aggregate_id` (`aggregate_id`),
   CONSTRAINT `aggregate_hosts_ibfk_1` FOREIGN KEY (`aggregate_id`) REFERENCES `aggregates` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregate_metadata` (
@@ -2262,10 +2262,10 @@ CREATE TABLE `aggregate_metadata` (
   `key` varchar(255) NOT NULL,
   `value` varchar(255) NOT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_aggregate_metadata0aggregate_id0key0deleted` (`aggregate_id`,`key`,`deleted`),
   KEY `aggregate_metadata_key_idx` (`key`),
   KEY `aggregate_metadata_value_idx` (`value`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_aggregate_metadata0aggregate_id0key0deleted` (`aggregate_id`,`key`,`deleted`),
   CONSTRAINT `aggregate_metadata_ibfk_1` FOREIGN KEY (`aggregate_id`) REFERENCES `aggregates` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `aggregates` (
@@ -2276,8 +2276,8 @@ CREATE TABLE `aggregates` (
   `name` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `uuid` varchar(36) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `aggregate_uuid_idx` (`uuid`)
+  KEY `aggregate_uuid_idx` (`uuid`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `alembic_version` (
   `version_num` varchar(32) NOT NULL,
@@ -2291,10 +2291,10 @@ CREATE TABLE `allocations` (
   `consumer_id` varchar(36) NOT NULL,
   `resource_class_id` int(11) NOT NULL,
   `used` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
-  KEY `allocations_resource_provider_class_used_idx` (`resource_provider_id`,`resource_class_id`,`used`),
+  KEY `allocations_consumer_id_idx` (`consumer_id`),
   KEY `allocations_resource_class_id_idx` (`resource_class_id`),
-  KEY `allocations_consumer_id_idx` (`consumer_id`)
+  KEY `allocations_resource_provider_class_used_idx` (`resource_provider_id`,`resource_class_id`,`used`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `block_device_mapping` (
   `created_at` datetime DEFAULT NULL,
@@ -2325,13 +2325,13 @@ CREATE TABLE `block_device_mapping` (
   `encryption_secret_uuid` varchar(36) DEFAULT NULL,
   `encryption_format` varchar(128) DEFAULT NULL,
   `encryption_options` varchar(4096) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_block_device_mapping0uuid` (`uuid`),
-  KEY `block_device_mapping_instance_uuid_volume_id_idx` (`instance_uuid`,`volume_id`),
-  KEY `snapshot_id` (`snapshot_id`),
   KEY `block_device_mapping_instance_uuid_device_name_idx` (`instance_uuid`,`device_name`),
   KEY `block_device_mapping_instance_uuid_idx` (`instance_uuid`),
+  KEY `block_device_mapping_instance_uuid_volume_id_idx` (`instance_uuid`,`volume_id`),
+  KEY `snapshot_id` (`snapshot_id`),
   KEY `volume_id` (`volume_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_block_device_mapping0uuid` (`uuid`),
   CONSTRAINT `block_device_mapping_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `bw_usage_cache` (
@@ -2348,8 +2348,8 @@ CREATE TABLE `bw_usage_cache` (
   `last_ctr_in` bigint(20) DEFAULT NULL,
   `last_ctr_out` bigint(20) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `bw_usage_cache_uuid_start_period_idx` (`uuid`,`start_period`)
+  KEY `bw_usage_cache_uuid_start_period_idx` (`uuid`,`start_period`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `cells` (
   `created_at` datetime DEFAULT NULL,
@@ -2375,9 +2375,9 @@ CREATE TABLE `certificates` (
   `project_id` varchar(255) DEFAULT NULL,
   `file_name` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
+  KEY `certificates_project_id_deleted_idx` (`project_id`,`deleted`),
   KEY `certificates_user_id_deleted_idx` (`user_id`,`deleted`),
-  KEY `certificates_project_id_deleted_idx` (`project_id`,`deleted`)
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `compute_nodes` (
   `created_at` datetime DEFAULT NULL,
@@ -2415,8 +2415,8 @@ CREATE TABLE `compute_nodes` (
   `disk_allocation_ratio` float DEFAULT NULL,
   `mapped` int(11) DEFAULT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_compute_nodes0host0hypervisor_hostname0deleted` (`host`,`hypervisor_hostname`,`deleted`),
-  UNIQUE KEY `compute_nodes_uuid_idx` (`uuid`)
+  UNIQUE KEY `compute_nodes_uuid_idx` (`uuid`),
+  UNIQUE KEY `uniq_compute_nodes0host0hypervisor_hostname0deleted` (`host`,`hypervisor_hostname`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `console_auth_tokens` (
   `created_at` datetime DEFAULT NULL,
@@ -2431,11 +2431,11 @@ CREATE TABLE `console_auth_tokens` (
   `expires` int(11) NOT NULL,
   `access_url_base` varchar(255) DEFAULT NULL,
   `tls_port` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_console_auth_tokens0token_hash` (`token_hash`),
+  KEY `console_auth_tokens_host_expires_idx` (`host`,`expires`),
   KEY `console_auth_tokens_instance_uuid_idx` (`instance_uuid`),
   KEY `console_auth_tokens_token_hash_instance_uuid_idx` (`token_hash`,`instance_uuid`),
-  KEY `console_auth_tokens_host_expires_idx` (`host`,`expires`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_console_auth_tokens0token_hash` (`token_hash`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `console_pools` (
   `created_at` datetime DEFAULT NULL,
@@ -2464,9 +2464,9 @@ CREATE TABLE `consoles` (
   `pool_id` int(11) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `pool_id` (`pool_id`),
   KEY `consoles_instance_uuid_idx` (`instance_uuid`),
+  KEY `pool_id` (`pool_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `consoles_ibfk_1` FOREIGN KEY (`pool_id`) REFERENCES `console_pools` (`id`),
   CONSTRAINT `consoles_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -2479,9 +2479,9 @@ CREATE TABLE `dns_domains` (
   `scope` varchar(255) DEFAULT NULL,
   `availability_zone` varchar(255) DEFAULT NULL,
   `project_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`domain`),
   KEY `dns_domains_domain_deleted_idx` (`domain`,`deleted`),
-  KEY `dns_domains_project_id_idx` (`project_id`)
+  KEY `dns_domains_project_id_idx` (`project_id`),
+  PRIMARY KEY (`domain`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `fixed_ips` (
   `created_at` datetime DEFAULT NULL,
@@ -2497,17 +2497,17 @@ CREATE TABLE `fixed_ips` (
   `host` varchar(255) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_fixed_ips0address0deleted` (`address`,`deleted`),
-  KEY `fixed_ips_instance_uuid_fkey` (`instance_uuid`),
+  KEY `address` (`address`),
+  KEY `fixed_ips_address_reserved_network_id_deleted_idx` (`address`,`reserved`,`network_id`,`deleted`),
   KEY `fixed_ips_deleted_allocated_idx` (`address`,`deleted`,`allocated`),
-  KEY `fixed_ips_virtual_interface_id_fkey` (`virtual_interface_id`),
   KEY `fixed_ips_deleted_allocated_updated_at_idx` (`deleted`,`allocated`,`updated_at`),
   KEY `fixed_ips_host_idx` (`host`),
+  KEY `fixed_ips_instance_uuid_fkey` (`instance_uuid`),
   KEY `fixed_ips_network_id_host_deleted_idx` (`network_id`,`host`,`deleted`),
-  KEY `address` (`address`),
+  KEY `fixed_ips_virtual_interface_id_fkey` (`virtual_interface_id`),
   KEY `network_id` (`network_id`),
-  KEY `fixed_ips_address_reserved_network_id_deleted_idx` (`address`,`reserved`,`network_id`,`deleted`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_fixed_ips0address0deleted` (`address`,`deleted`),
   CONSTRAINT `fixed_ips_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `floating_ips` (
@@ -2523,12 +2523,12 @@ CREATE TABLE `floating_ips` (
   `pool` varchar(255) DEFAULT NULL,
   `interface` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_floating_ips0address0deleted` (`address`,`deleted`),
   KEY `fixed_ip_id` (`fixed_ip_id`),
   KEY `floating_ips_host_idx` (`host`),
   KEY `floating_ips_pool_deleted_fixed_ip_id_project_id_idx` (`pool`,`deleted`,`fixed_ip_id`,`project_id`),
-  KEY `floating_ips_project_id_idx` (`project_id`)
+  KEY `floating_ips_project_id_idx` (`project_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_floating_ips0address0deleted` (`address`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_actions` (
   `created_at` datetime DEFAULT NULL,
@@ -2544,10 +2544,10 @@ CREATE TABLE `instance_actions` (
   `finish_time` datetime DEFAULT NULL,
   `message` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `request_id_idx` (`request_id`),
   KEY `instance_actions_instance_uuid_updated_at_idx` (`instance_uuid`,`updated_at`),
   KEY `instance_uuid_idx` (`instance_uuid`),
+  KEY `request_id_idx` (`request_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `fk_instance_actions_instance_uuid` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_actions_events` (
@@ -2564,8 +2564,8 @@ CREATE TABLE `instance_actions_events` (
   `deleted` int(11) DEFAULT NULL,
   `host` varchar(255) DEFAULT NULL,
   `details` text DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `action_id` (`action_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_actions_events_ibfk_1` FOREIGN KEY (`action_id`) REFERENCES `instance_actions` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_extra` (
@@ -2585,8 +2585,8 @@ CREATE TABLE `instance_extra` (
   `trusted_certs` text DEFAULT NULL,
   `vpmems` text DEFAULT NULL,
   `resources` text DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `instance_extra_idx` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_extra_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_faults` (
@@ -2600,9 +2600,9 @@ CREATE TABLE `instance_faults` (
   `details` mediumtext DEFAULT NULL,
   `host` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `instance_faults_instance_uuid_deleted_created_at_idx` (`instance_uuid`,`deleted`,`created_at`),
   KEY `instance_faults_host_idx` (`host`),
+  KEY `instance_faults_instance_uuid_deleted_created_at_idx` (`instance_uuid`,`deleted`,`created_at`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `fk_instance_faults_instance_uuid` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_group_member` (
@@ -2613,9 +2613,9 @@ CREATE TABLE `instance_group_member` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `instance_id` varchar(255) DEFAULT NULL,
   `group_id` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `group_id` (`group_id`),
   KEY `instance_group_member_instance_idx` (`instance_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_group_member_ibfk_1` FOREIGN KEY (`group_id`) REFERENCES `instance_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_group_policy` (
@@ -2626,9 +2626,9 @@ CREATE TABLE `instance_group_policy` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `policy` varchar(255) DEFAULT NULL,
   `group_id` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
   KEY `group_id` (`group_id`),
   KEY `instance_group_policy_policy_idx` (`policy`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_group_policy_ibfk_1` FOREIGN KEY (`group_id`) REFERENCES `instance_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_groups` (
@@ -2651,8 +2651,8 @@ CREATE TABLE `instance_id_mappings` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `uuid` varchar(36) NOT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_instance_id_mappings_uuid` (`uuid`)
+  KEY `ix_instance_id_mappings_uuid` (`uuid`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_info_caches` (
   `created_at` datetime DEFAULT NULL,
@@ -2675,8 +2675,8 @@ CREATE TABLE `instance_metadata` (
   `value` varchar(255) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `instance_metadata_instance_uuid_idx` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_metadata_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_system_metadata` (
@@ -2688,8 +2688,8 @@ CREATE TABLE `instance_system_metadata` (
   `key` varchar(255) NOT NULL,
   `value` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `instance_uuid` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `instance_system_metadata_ibfk_1` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_type_extra_specs` (
@@ -2701,9 +2701,9 @@ CREATE TABLE `instance_type_extra_specs` (
   `key` varchar(255) DEFAULT NULL,
   `value` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `instance_type_extra_specs_instance_type_id_key_idx` (`instance_type_id`,`key`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_instance_type_extra_specs0instance_type_id0key0deleted` (`instance_type_id`,`key`,`deleted`),
-  KEY `instance_type_extra_specs_instance_type_id_key_idx` (`instance_type_id`,`key`),
   CONSTRAINT `instance_type_extra_specs_ibfk_1` FOREIGN KEY (`instance_type_id`) REFERENCES `instance_types` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
 CREATE TABLE `instance_type_projects` (
@@ -2714,9 +2714,9 @@ CREATE TABLE `instance_type_projects` (
   `instance_type_id` int(11) NOT NULL,
   `project_id` varchar(255) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
+  KEY `instance_type_id` (`instance_type_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_instance_type_projects0instance_type_id0project_id0deleted` (`instance_type_id`,`project_id`,`deleted`),
-  KEY `instance_type_id` (`instance_type_id`),
   CONSTRAINT `instance_type_projects_ibfk_1` FOREIGN KEY (`instance_type_id`) REFERENCES `instance_types` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instance_types` (
@@ -2737,8 +2737,8 @@ CREATE TABLE `instance_types` (
   `is_public` tinyint(1) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_instance_types0name0deleted` (`name`,`deleted`),
-  UNIQUE KEY `uniq_instance_types0flavorid0deleted` (`flavorid`,`deleted`)
+  UNIQUE KEY `uniq_instance_types0flavorid0deleted` (`flavorid`,`deleted`),
+  UNIQUE KEY `uniq_instance_types0name0deleted` (`name`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `instances` (
   `created_at` datetime DEFAULT NULL,
@@ -2795,19 +2795,19 @@ CREATE TABLE `instances` (
   `ephemeral_key_uuid` varchar(36) DEFAULT NULL,
   `hidden` tinyint(1) DEFAULT NULL,
   `compute_id` bigint(20) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_instances0uuid` (`uuid`),
-  KEY `instances_task_state_updated_at_idx` (`task_state`,`updated_at`),
+  KEY `instances_compute_id_deleted_idx` (`compute_id`,`deleted`),
   KEY `instances_deleted_created_at_idx` (`deleted`,`created_at`),
   KEY `instances_host_deleted_cleaned_idx` (`host`,`deleted`,`cleaned`),
   KEY `instances_host_node_deleted_idx` (`host`,`node`,`deleted`),
   KEY `instances_project_id_deleted_idx` (`project_id`,`deleted`),
+  KEY `instances_project_id_idx` (`project_id`),
+  KEY `instances_reservation_id_idx` (`reservation_id`),
+  KEY `instances_task_state_updated_at_idx` (`task_state`,`updated_at`),
+  KEY `instances_terminated_at_launched_at_idx` (`terminated_at`,`launched_at`),
   KEY `instances_updated_at_project_id_idx` (`updated_at`,`project_id`),
   KEY `instances_uuid_deleted_idx` (`uuid`,`deleted`),
-  KEY `instances_project_id_idx` (`project_id`),
-  KEY `instances_terminated_at_launched_at_idx` (`terminated_at`,`launched_at`),
-  KEY `instances_reservation_id_idx` (`reservation_id`),
-  KEY `instances_compute_id_deleted_idx` (`compute_id`,`deleted`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_instances0uuid` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `inventories` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -2819,11 +2819,11 @@ CREATE TABLE `inventories` (
   `max_unit` int(11) NOT NULL,
   `step_size` int(11) NOT NULL,
   `allocation_ratio` float NOT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`),
-  KEY `inventories_resource_provider_id_idx` (`resource_provider_id`),
   KEY `inventories_resource_class_id_idx` (`resource_class_id`),
-  KEY `inventories_resource_provider_resource_class_idx` (`resource_provider_id`,`resource_class_id`)
+  KEY `inventories_resource_provider_id_idx` (`resource_provider_id`),
+  KEY `inventories_resource_provider_resource_class_idx` (`resource_provider_id`,`resource_class_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `key_pairs` (
   `created_at` datetime DEFAULT NULL,
@@ -2867,15 +2867,15 @@ CREATE TABLE `migrations` (
   `user_id` varchar(255) DEFAULT NULL,
   `project_id` varchar(255) DEFAULT NULL,
   `dest_compute_id` bigint(20) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `migrations_uuid` (`uuid`),
   KEY `fk_migrations_instance_uuid` (`instance_uuid`),
+  KEY `migrations_by_dest_host_nodes_and_status_idx` (`deleted`,`dest_compute`,`dest_node`,`status`),
+  KEY `migrations_by_host_nodes_and_status_idx` (`deleted`,`source_compute`(100),`dest_compute`(100),`source_node`(100),`dest_node`(100),`status`),
+  KEY `migrations_by_src_host_nodes_and_status_idx` (`deleted`,`source_compute`,`source_node`,`status`),
+  KEY `migrations_dest_compute_id_deleted_idx` (`dest_compute_id`,`deleted`),
   KEY `migrations_instance_uuid_and_status_idx` (`deleted`,`instance_uuid`,`status`),
   KEY `migrations_updated_at_idx` (`updated_at`),
-  KEY `migrations_by_host_nodes_and_status_idx` (`deleted`,`source_compute`(100),`dest_compute`(100),`source_node`(100),`dest_node`(100),`status`),
-  KEY `migrations_dest_compute_id_deleted_idx` (`dest_compute_id`,`deleted`),
-  KEY `migrations_by_dest_host_nodes_and_status_idx` (`deleted`,`dest_compute`,`dest_node`,`status`),
-  KEY `migrations_by_src_host_nodes_and_status_idx` (`deleted`,`source_compute`,`source_node`,`status`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `migrations_uuid` (`uuid`),
   CONSTRAINT `fk_migrations_instance_uuid` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `networks` (
@@ -2912,14 +2912,14 @@ CREATE TABLE `networks` (
   `dhcp_server` varchar(39) DEFAULT NULL,
   `enable_dhcp` tinyint(1) DEFAULT NULL,
   `share_address` tinyint(1) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_networks0vlan0deleted` (`vlan`,`deleted`),
+  KEY `networks_bridge_deleted_idx` (`bridge`,`deleted`),
+  KEY `networks_cidr_v6_idx` (`cidr_v6`),
   KEY `networks_host_idx` (`host`),
   KEY `networks_project_id_deleted_idx` (`project_id`,`deleted`),
   KEY `networks_uuid_project_id_deleted_idx` (`uuid`,`project_id`,`deleted`),
-  KEY `networks_cidr_v6_idx` (`cidr_v6`),
   KEY `networks_vlan_deleted_idx` (`vlan`,`deleted`),
-  KEY `networks_bridge_deleted_idx` (`bridge`,`deleted`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_networks0vlan0deleted` (`vlan`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `pci_devices` (
   `created_at` datetime DEFAULT NULL,
@@ -2941,11 +2941,11 @@ CREATE TABLE `pci_devices` (
   `numa_node` int(11) DEFAULT NULL,
   `parent_addr` varchar(12) DEFAULT NULL,
   `uuid` varchar(36) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_pci_devices0compute_node_id0address0deleted` (`compute_node_id`,`address`,`deleted`),
-  KEY `ix_pci_devices_instance_uuid_deleted` (`instance_uuid`,`deleted`),
   KEY `ix_pci_devices_compute_node_id_deleted` (`compute_node_id`,`deleted`),
   KEY `ix_pci_devices_compute_node_id_parent_addr_deleted` (`compute_node_id`,`parent_addr`,`deleted`),
+  KEY `ix_pci_devices_instance_uuid_deleted` (`instance_uuid`,`deleted`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_pci_devices0compute_node_id0address0deleted` (`compute_node_id`,`address`,`deleted`),
   CONSTRAINT `pci_devices_compute_node_id_fkey` FOREIGN KEY (`compute_node_id`) REFERENCES `compute_nodes` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `project_user_quotas` (
@@ -2958,10 +2958,10 @@ CREATE TABLE `project_user_quotas` (
   `project_id` varchar(255) NOT NULL,
   `resource` varchar(255) NOT NULL,
   `hard_limit` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_project_user_quotas0user_id0project_id0resource0deleted` (`user_id`,`project_id`,`resource`,`deleted`),
+  KEY `project_user_quotas_project_id_deleted_idx` (`project_id`,`deleted`),
   KEY `project_user_quotas_user_id_deleted_idx` (`user_id`,`deleted`),
-  KEY `project_user_quotas_project_id_deleted_idx` (`project_id`,`deleted`)
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_project_user_quotas0user_id0project_id0resource0deleted` (`user_id`,`project_id`,`resource`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `provider_fw_rules` (
   `created_at` datetime DEFAULT NULL,
@@ -2984,8 +2984,8 @@ CREATE TABLE `quota_classes` (
   `resource` varchar(255) DEFAULT NULL,
   `hard_limit` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `ix_quota_classes_class_name` (`class_name`)
+  KEY `ix_quota_classes_class_name` (`class_name`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quota_usages` (
   `created_at` datetime DEFAULT NULL,
@@ -2999,9 +2999,9 @@ CREATE TABLE `quota_usages` (
   `until_refresh` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `user_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `ix_quota_usages_project_id` (`project_id`),
-  KEY `ix_quota_usages_user_id_deleted` (`user_id`,`deleted`)
+  KEY `ix_quota_usages_user_id_deleted` (`user_id`,`deleted`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `quotas` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -3028,19 +3028,19 @@ CREATE TABLE `reservations` (
   `expire` datetime DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `user_id` varchar(255) DEFAULT NULL,
-  PRIMARY KEY (`id`),
   KEY `ix_reservations_project_id` (`project_id`),
+  KEY `ix_reservations_user_id_deleted` (`user_id`,`deleted`),
   KEY `reservations_deleted_expire_idx` (`deleted`,`expire`),
   KEY `reservations_uuid_idx` (`uuid`),
-  KEY `ix_reservations_user_id_deleted` (`user_id`,`deleted`),
   KEY `usage_id` (`usage_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `reservations_ibfk_1` FOREIGN KEY (`usage_id`) REFERENCES `quota_usages` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `resource_provider_aggregates` (
   `resource_provider_id` int(11) NOT NULL,
   `aggregate_id` int(11) NOT NULL,
-  PRIMARY KEY (`resource_provider_id`,`aggregate_id`),
-  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`)
+  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`),
+  PRIMARY KEY (`resource_provider_id`,`aggregate_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `resource_providers` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
@@ -3048,11 +3048,11 @@ CREATE TABLE `resource_providers` (
   `name` varchar(200) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci DEFAULT NULL,
   `generation` int(11) DEFAULT NULL,
   `can_host` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`),
-  UNIQUE KEY `uniq_resource_providers0name` (`name`),
   KEY `resource_providers_name_idx` (`name`),
-  KEY `resource_providers_uuid_idx` (`uuid`)
+  KEY `resource_providers_uuid_idx` (`uuid`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_resource_providers0name` (`name`),
+  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
 CREATE TABLE `s3_images` (
   `created_at` datetime DEFAULT NULL,
@@ -3083,9 +3083,9 @@ CREATE TABLE `security_group_instance_association` (
   `security_group_id` int(11) DEFAULT NULL,
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `security_group_instance_association_instance_uuid_idx` (`instance_uuid`),
   KEY `security_group_id` (`security_group_id`),
+  KEY `security_group_instance_association_instance_uuid_idx` (`instance_uuid`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `security_group_instance_association_ibfk_1` FOREIGN KEY (`security_group_id`) REFERENCES `security_groups` (`id`),
   CONSTRAINT `security_group_instance_association_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -3101,9 +3101,9 @@ CREATE TABLE `security_group_rules` (
   `cidr` varchar(43) DEFAULT NULL,
   `group_id` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  KEY `parent_group_id` (`parent_group_id`),
   KEY `group_id` (`group_id`),
+  KEY `parent_group_id` (`parent_group_id`),
+  PRIMARY KEY (`id`),
   CONSTRAINT `security_group_rules_ibfk_1` FOREIGN KEY (`parent_group_id`) REFERENCES `security_groups` (`id`),
   CONSTRAINT `security_group_rules_ibfk_2` FOREIGN KEY (`group_id`) REFERENCES `security_groups` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -3137,9 +3137,9 @@ CREATE TABLE `services` (
   `version` int(11) DEFAULT NULL,
   `uuid` varchar(36) DEFAULT NULL,
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_services0host0topic0deleted` (`host`,`topic`,`deleted`),
+  UNIQUE KEY `services_uuid_idx` (`uuid`),
   UNIQUE KEY `uniq_services0host0binary0deleted` (`host`,`binary`,`deleted`),
-  UNIQUE KEY `services_uuid_idx` (`uuid`)
+  UNIQUE KEY `uniq_services0host0topic0deleted` (`host`,`topic`,`deleted`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `shadow_agent_builds` (
   `created_at` datetime DEFAULT NULL,
@@ -3952,11 +3952,11 @@ CREATE TABLE `share_mapping` (
   `tag` varchar(48) DEFAULT NULL,
   `export_location` text DEFAULT NULL,
   `share_proto` varchar(32) DEFAULT NULL,
+  KEY `share_idx` (`share_id`),
+  KEY `share_mapping_instance_uuid_share_id_idx` (`instance_uuid`,`share_id`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_key_pairs0instance_uuid0share_id` (`instance_uuid`,`share_id`),
   UNIQUE KEY `uniq_key_pairs0instance_uuid0tag` (`instance_uuid`,`tag`),
-  KEY `share_idx` (`share_id`),
-  KEY `share_mapping_instance_uuid_share_id_idx` (`instance_uuid`,`share_id`),
   CONSTRAINT `share_mapping_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `snapshot_id_mappings` (
@@ -3988,8 +3988,8 @@ CREATE TABLE `snapshots` (
 CREATE TABLE `tags` (
   `resource_id` varchar(36) NOT NULL,
   `tag` varchar(80) NOT NULL,
-  PRIMARY KEY (`resource_id`,`tag`),
-  KEY `tags_tag_idx` (`tag`)
+  KEY `tags_tag_idx` (`tag`),
+  PRIMARY KEY (`resource_id`,`tag`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `task_log` (
   `created_at` datetime DEFAULT NULL,
@@ -4005,11 +4005,11 @@ CREATE TABLE `task_log` (
   `task_items` int(11) DEFAULT NULL,
   `errors` int(11) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_task_log0task_name0host0period_beginning0period_ending` (`task_name`,`host`,`period_beginning`,`period_ending`),
-  KEY `ix_task_log_period_ending` (`period_ending`),
+  KEY `ix_task_log_host` (`host`),
   KEY `ix_task_log_period_beginning` (`period_beginning`),
-  KEY `ix_task_log_host` (`host`)
+  KEY `ix_task_log_period_ending` (`period_ending`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_task_log0task_name0host0period_beginning0period_ending` (`task_name`,`host`,`period_beginning`,`period_ending`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `virtual_interfaces` (
   `created_at` datetime DEFAULT NULL,
@@ -4022,11 +4022,11 @@ CREATE TABLE `virtual_interfaces` (
   `instance_uuid` varchar(36) DEFAULT NULL,
   `deleted` int(11) DEFAULT NULL,
   `tag` varchar(255) DEFAULT NULL,
+  KEY `virtual_interfaces_instance_uuid_fkey` (`instance_uuid`),
+  KEY `virtual_interfaces_network_id_idx` (`network_id`),
+  KEY `virtual_interfaces_uuid_idx` (`uuid`),
   PRIMARY KEY (`id`),
   UNIQUE KEY `uniq_virtual_interfaces0address0deleted` (`address`,`deleted`),
-  KEY `virtual_interfaces_uuid_idx` (`uuid`),
-  KEY `virtual_interfaces_network_id_idx` (`network_id`),
-  KEY `virtual_interfaces_instance_uuid_fkey` (`instance_uuid`),
   CONSTRAINT `virtual_interfaces_instance_uuid_fkey` FOREIGN KEY (`instance_uuid`) REFERENCES `instances` (`uuid`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `volume_id_mappings` (

@@ -14,10 +14,10 @@ CREATE TABLE `allocations` (
   `consumer_id` varchar(36) NOT NULL,
   `resource_class_id` int(11) NOT NULL,
   `used` int(11) NOT NULL,
-  PRIMARY KEY (`id`),
-  KEY `allocations_resource_provider_class_used_idx` (`resource_provider_id`,`resource_class_id`,`used`),
+  KEY `allocations_consumer_id_idx` (`consumer_id`),
   KEY `allocations_resource_class_id_idx` (`resource_class_id`),
-  KEY `allocations_consumer_id_idx` (`consumer_id`)
+  KEY `allocations_resource_provider_class_used_idx` (`resource_provider_id`,`resource_class_id`,`used`),
+  PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `consumer_types` (
   `created_at` datetime DEFAULT NULL,
@@ -36,11 +36,11 @@ CREATE TABLE `consumers` (
   `user_id` int(11) NOT NULL,
   `generation` int(11) NOT NULL DEFAULT 0,
   `consumer_type_id` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_consumers0uuid` (`uuid`),
+  KEY `consumers_consumer_type_id_idx` (`consumer_type_id`),
   KEY `consumers_project_id_user_id_uuid_idx` (`project_id`,`user_id`,`uuid`),
   KEY `consumers_project_id_uuid_idx` (`project_id`,`uuid`),
-  KEY `consumers_consumer_type_id_idx` (`consumer_type_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_consumers0uuid` (`uuid`),
   CONSTRAINT `consumers_consumer_type_id_fkey` FOREIGN KEY (`consumer_type_id`) REFERENCES `consumer_types` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `inventories` (
@@ -55,9 +55,9 @@ CREATE TABLE `inventories` (
   `max_unit` int(11) NOT NULL,
   `step_size` int(11) NOT NULL,
   `allocation_ratio` float NOT NULL,
+  KEY `inventories_resource_class_id_idx` (`resource_class_id`),
   PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`),
-  KEY `inventories_resource_class_id_idx` (`resource_class_id`)
+  UNIQUE KEY `uniq_inventories0resource_provider_resource_class` (`resource_provider_id`,`resource_class_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `placement_aggregates` (
   `created_at` datetime DEFAULT NULL,
@@ -88,16 +88,16 @@ CREATE TABLE `resource_provider_aggregates` (
   `updated_at` datetime DEFAULT NULL,
   `resource_provider_id` int(11) NOT NULL,
   `aggregate_id` int(11) NOT NULL,
-  PRIMARY KEY (`resource_provider_id`,`aggregate_id`),
-  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`)
+  KEY `resource_provider_aggregates_aggregate_id_idx` (`aggregate_id`),
+  PRIMARY KEY (`resource_provider_id`,`aggregate_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
 CREATE TABLE `resource_provider_traits` (
   `created_at` datetime DEFAULT NULL,
   `updated_at` datetime DEFAULT NULL,
   `trait_id` int(11) NOT NULL,
   `resource_provider_id` int(11) NOT NULL,
-  PRIMARY KEY (`trait_id`,`resource_provider_id`),
   KEY `resource_provider_traits_resource_provider_trait_idx` (`resource_provider_id`,`trait_id`),
+  PRIMARY KEY (`trait_id`,`resource_provider_id`),
   CONSTRAINT `resource_provider_traits_ibfk_1` FOREIGN KEY (`resource_provider_id`) REFERENCES `resource_providers` (`id`),
   CONSTRAINT `resource_provider_traits_ibfk_2` FOREIGN KEY (`trait_id`) REFERENCES `traits` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
@@ -110,11 +110,11 @@ CREATE TABLE `resource_providers` (
   `generation` int(11) DEFAULT NULL,
   `root_provider_id` int(11) DEFAULT NULL,
   `parent_provider_id` int(11) DEFAULT NULL,
-  PRIMARY KEY (`id`),
-  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`),
-  UNIQUE KEY `uniq_resource_providers0name` (`name`),
   KEY `resource_providers_parent_provider_id_idx` (`parent_provider_id`),
   KEY `resource_providers_root_provider_id_idx` (`root_provider_id`),
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uniq_resource_providers0name` (`name`),
+  UNIQUE KEY `uniq_resource_providers0uuid` (`uuid`),
   CONSTRAINT `resource_providers_ibfk_1` FOREIGN KEY (`parent_provider_id`) REFERENCES `resource_providers` (`id`),
   CONSTRAINT `resource_providers_ibfk_2` FOREIGN KEY (`root_provider_id`) REFERENCES `resource_providers` (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;
