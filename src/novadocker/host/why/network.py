@@ -52,6 +52,8 @@ def part_gone(case: Case) -> Cause | None:
     gap = case.outage(*_CHAIN)
     if not (_in_trouble(case) and gap):
         return None
+    if gap.end and gap.end < case.ended and part_frozen(case):
+        return None  # what came back in time is less than what does nothing still
     return Cause(
         rule="network-part-down",
         sentence=f"{gap.service} {gap.told}: {_became(case)}.",

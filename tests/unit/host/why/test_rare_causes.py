@@ -3,11 +3,13 @@
 """Causes that are rare, or dear to plant: what a real cloud wrote of a neighbouring one, with other facts."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.fakes import cases
 
+from novadocker.host.journal import Entry
 from novadocker.host.why import verdict
 from novadocker.host.why.case import Case
 
@@ -99,6 +101,20 @@ def test_what_neutron_refused_is_named(words, rule, sentence):
     found = verdict.judge(replace(case, entries=(told, *case.entries)))
     assert (found.rule, found.wrong) == (rule, True), found
     assert sentence in found.sentence
+
+
+def test_an_outage_that_was_over_is_less_than_a_part_that_is_frozen():
+    frozen = cases.running(ovn_controller={"frozen": True, "pid": 4711})
+    case = cases.case("frozen-machine", supervised=frozen)
+    upkeep = tuple(
+        Entry(time=case.began - timedelta(seconds=ago), service="supervisor", level="info", text=text)
+        for ago, text in (
+            (9, "stopped: ovn-controller (terminated by SIGKILL)"),
+            (0, "success: ovn-controller entered RUNNING state"),
+        )
+    )
+    assert verdict.judge(replace(case, upkeep=upkeep)).rule == "network-part-frozen"
+    assert verdict.judge(replace(case, upkeep=upkeep[:1])).rule == "network-part-down"
 
 
 def test_a_build_that_was_lost_while_nobody_is_known_to_have_ended_accuses_nobody():
