@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 from tests.e2e.cloud import CONTAINER, MACHINE, Cloud, until
 from tests.e2e.containers import docker
@@ -64,6 +66,19 @@ def stopped(cloud: Cloud, *services: str) -> Iterator[None]:
         yield
     finally:
         cloud.control("up")
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A service stopped by a signal, its workers too: they are who works."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for each in family:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in family:
+            each.resume()
 
 
 @pytest.fixture
@@ -201,6 +216,51 @@ def test_whom_a_stuck_server_waits_for(own_cloud, images):
                 found = why(cloud, one)
                 assert found["rule"] == "waits-for-service", found
                 assert name in found["sentence"], found
+
+
+def test_what_was_lost_with_a_killed_service(own_cloud, servers, images):
+    """A build in nova-conductor's hands, one in nova-compute's, a task; and a host that reports no more."""
+    cloud, compute = own_cloud, own_cloud.connection.compute
+
+    def pid(name: str) -> int:
+        return cloud.supervisor.getProcessInfo(name)["pid"]
+
+    with planted(cloud) as undo, stopped(cloud, "nova-libvirt"):
+        rescued = boot(cloud, undo, "rescued", images[CONTAINER])
+        assert cloud.settled(compute.get_server(rescued)).status == "ACTIVE"
+        interrupted = boot(cloud, undo, "interrupted", images[CONTAINER])
+        until(lambda: compute.get_server(interrupted).task_state == "spawning", seconds=60, why="spawning")
+        with frozen(pid("dockerd")), frozen(pid("placement")):
+            compute.rescue_server(rescued)
+            lost = boot(cloud, undo, "lost", images[CONTAINER])
+            time.sleep(2)  # no event tells that the requests are in their hands
+            for name in ("nova-docker", "nova-conductor"):
+                family = psutil.Process(pid(name)).children(recursive=True)
+                os.kill(pid(name), signal.SIGKILL)
+                for worker in family:  # it would go on for a moment
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        worker.kill()
+        causes = {}
+        for name, server in (("interrupted", interrupted), ("lost", lost)):
+            ends(cloud, server, "ERROR")
+            causes[name] = why(cloud, server)
+        assert causes["interrupted"]["rule"] == "build-interrupted", causes["interrupted"]
+        assert causes["interrupted"]["sentence"].startswith("nova-docker ended"), causes["interrupted"]
+        assert causes["lost"]["rule"] == "build-lost", causes["lost"]
+        assert causes["lost"]["sentence"].startswith("nova-conductor ended"), causes["lost"]
+        found = why(cloud, rescued)
+        assert found["rule"] == "message-lost", found
+        assert "rescuing" in shown(found)
+
+        def down() -> bool:
+            (service,) = compute.services(host=cloud.host, binary="nova-compute")
+            return service.state == "down"
+
+        until(down, seconds=90, why="nova-libvirt is taken for down")
+        nowhere = boot(cloud, undo, "nowhere", images[MACHINE])
+        ends(cloud, nowhere, "ERROR")
+        found = why(cloud, nowhere)
+        assert found["rule"] == "host-down", found
 
 
 def test_a_cloud_that_is_down(own_cloud, servers):
