@@ -7,11 +7,15 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from tests.e2e import neighbours
 from tests.e2e.backends import BOTH
 from tests.e2e.cloud import BIN, CONTAINER, KINDS, WORDS
 
+from novadocker.host import cloud as described
+from novadocker.host.config import HostConfig
 from novadocker.host.images.build import demo_images
 
 
@@ -64,14 +68,27 @@ def test_a_new_server_works_after_all_that(cloud, images, kind):
 
 
 @BOTH
-def test_data_kept_by_down_brings_the_servers_back(passing_cloud, servers):
+def test_data_kept_by_down_brings_the_servers_back(passing_cloud, servers, images):
+    """To other ports, since somebody listens on each of theirs by now; from then on they are the cloud's."""
     cloud = passing_cloud
     cloud.control("up")  # for who runs this a second time; it changes nothing otherwise
     pages = {kind: servers[kind].page() for kind in KINDS}
     cloud.control("down", "--keep-data")
     assert not cloud.leftovers("--allow", str(cloud.root), "--allow", "/etc")
     cloud.forget_connections()
-    cloud.control("up")
+    before = _ports(cloud)
+    with neighbours.programs(*before.values()) as look:
+        assert set(look().values()) == {neighbours.SAYS}
+        said = cloud.control("up").stderr
+        assert set(look().values()) == {neighbours.SAYS}
+        after = _ports(cloud)
+        for name, port in before.items():
+            assert f"{name} moves from port {port} to {after[name]}: another program has it." in said
+        assert not set(before.values()) & set(after.values())
+        catalogue = cloud.connection.identity.endpoints()
+        assert {urlsplit(each.url).port for each in catalogue} <= set(after.values())
+        _a_server_works(cloud, images[CONTAINER], CONTAINER, name="e2e-moved")
+    assert "nothing to do" in cloud.control("up").stderr
     for kind in KINDS:
         found = cloud.becomes(servers[kind].id, "ACTIVE", seconds=120)
         assert found.name == servers[kind].name
@@ -128,6 +145,13 @@ def _a_server_works(cloud, image, kind, *, name) -> None:
         settled = cloud.settled(server)
         assert settled.status == "ACTIVE", settled.fault
         assert WORDS[kind] in cloud.reachable(server, kind).page()
+
+
+def _ports(cloud) -> dict[str, int]:
+    """What the cloud's programs listen on, or would, by what it remembers."""
+    known = described.recall(HostConfig(name=cloud.name, root=cloud.root, run_dir=cloud.run_dir))
+    assert known
+    return known.config.ports
 
 
 def _configuration(cloud) -> dict[str, tuple[int, bytes]]:
