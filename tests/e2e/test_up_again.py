@@ -122,7 +122,7 @@ def test_up_killed_in_the_middle_is_continued(passing_cloud):
     """
     cloud = passing_cloud
     cloud.control("down")
-    for seconds in (2, 10, 25):
+    for seconds in (2, 6, 10):
         began = subprocess.Popen(
             [BIN / "nova-docker", "--name", cloud.name, *cloud.folders(), "up"],
             stdout=subprocess.DEVNULL,
