@@ -97,10 +97,9 @@ integration: $(NEEDS)
 	@$(STEP) --show integration "Integration tests: Nova in one process" "$(PYTEST) tests/integration -k NAME" \
 		$(PYTEST) tests/integration
 
-# Not of `test` before it was seen green as a whole: a cloud saved and loaded (7 of its 9 were, on a busy machine).
 e2e: $(NEEDS)
 	@$(STEP) --show e2e "End to end: a real cloud" "$(BIN)/nova-docker status; $(PYTEST) tests/e2e -k NAME" \
-		$(PYTEST) --reruns 1 -rR tests/e2e --ignore=tests/e2e/test_warm.py
+		$(PYTEST) --reruns 1 -rR tests/e2e
 
 # The story once more, on a cloud with ML2/OVS.
 e2e-ovs: $(NEEDS)
