@@ -37,7 +37,10 @@ SHARED = ("/tmp", "/var/tmp", "/run", "/var/lib", "/var/log", "/var/cache", "/op
 
 
 def processes() -> Section:
-    """Every process with its start time, but for the kernel's own, this one, and those above and below it."""
+    """Every process with its start time, but for the kernel's own, this one, and those above and below it.
+
+    With its command and its control groups.
+    """
     stats = dict(_stats())
     above, pid = set(), os.getpid()
     while pid in stats:
@@ -50,7 +53,8 @@ def processes() -> Section:
             continue
         command = _read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()[:200]
         name = _read(f"/proc/{pid}/comm").strip() + (" (defunct)" if fields[0] == "Z" else "")
-        found[f"{pid} ({name}), started at tick {fields[19]}"] = command
+        groups = {line.split(":", 2)[2] for line in _read(f"/proc/{pid}/cgroup").splitlines()} - {"/"}
+        found[f"{pid} ({name}), started at tick {fields[19]}"] = " in ".join([command, *sorted(groups)])
     return found
 
 
@@ -266,11 +270,36 @@ def look(root: Path, run_dir: Path) -> dict[str, Section]:
     return {name: section() for name, section in sections.items()}
 
 
+def strangers(then: Section, now: Section) -> set[str]:
+    """Control groups that came or went below one that stayed, and that no program of a cloud's would name so.
+
+    They are of whoever else works on the machine; what a cloud makes is at the top or bears such a name.
+    """
+    return {
+        path
+        for path in then.keys() ^ now.keys()
+        if str(Path(path).parent) in then.keys() & now.keys() and not SUSPECT.search(path)
+    }
+
+
+def without(section: Section, groups: set[str]) -> Section:
+    """The section without these control groups, and without the processes in them."""
+    return {
+        key: value
+        for key, value in section.items()
+        if key not in groups
+        and not any(path.endswith(own) for own in value.split(" in ")[1:] for path in groups)
+    }
+
+
 def differences(before: dict[str, Section], after: dict[str, Section]) -> list[str]:
     """One line for each thing that is there only now, was there only then, or is not the same."""
     lines = []
-    for name, then in before.items():
-        now = after[name]
+    others = strangers(before["cgroup"], after["cgroup"])
+    for name in before:
+        then, now = before[name], after[name]
+        if name in ("cgroup", "process"):
+            then, now = without(then, others), without(now, others)
         lines += [f"left behind: {name} {_shown(key, now[key])}" for key in sorted(now.keys() - then.keys())]
         lines += [f"gone: {name} {_shown(key, then[key])}" for key in sorted(then.keys() - now.keys())]
         lines += [

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from novadocker import poll
+
 pytestmark = pytest.mark.functional
 SCRIPT = Path(__file__).parents[2] / "e2e" / "leftovers.py"
 
@@ -32,7 +34,7 @@ def _process(folder):
     command = "setsid sh -c 'echo $$ > pid; exec sleep 4711' & while [ ! -s pid ]; do :; done"
     subprocess.run(["sh", "-c", command], cwd=folder, check=True, stdin=subprocess.DEVNULL)
     try:
-        yield r"left behind: process \d+ \(sleep\).* \[sleep 4711\]"
+        yield r"left behind: process \d+ \(sleep\).* \[sleep 4711[\] ]"
     finally:
         subprocess.run(["kill", (folder / "pid").read_text().strip()], check=True)
 
@@ -137,15 +139,30 @@ def _loop(folder):
 
 
 @contextlib.contextmanager
-def _cgroup(folder):
+def _group(name):
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     top = next(point for _, point, kind, *_ in mounts if kind in ("cgroup", "cgroup2"))
-    group = Path(top) / "ndk-lo"
+    group = Path(top) / name
     group.mkdir()
     try:
-        yield f"left behind: cgroup {group}"
+        yield group
     finally:
+        # The kernel takes a moment to see that a killed process has gone.
+        poll.until(lambda: _remove(group), why=f"{group} is removed", seconds=5)
+
+
+def _remove(group: Path) -> str | None:
+    try:
         group.rmdir()
+    except OSError as error:
+        return str(error)
+    return None
+
+
+@contextlib.contextmanager
+def _cgroup(folder):
+    with _group("ndk-lo") as group:
+        yield f"left behind: cgroup {group}"
 
 
 @contextlib.contextmanager
@@ -232,3 +249,23 @@ def test_what_is_allowed_or_ignored_is_not_told(tmp_path):
         options = ["--allow", str(tmp_path / "root"), "--ignore", address]
         during = _script("compare", tmp_path / "before", *folders, *options)
         assert not [line for line in during if re.search(file, line) or re.search(address, line)]
+
+
+def test_what_others_do_meanwhile_in_groups_of_theirs_is_not_told(tmp_path):
+    """But a group at the top is, and one that a cloud's program would name so, with what is in it."""
+    with contextlib.ExitStack() as undo:
+        there = undo.enter_context(_group("lo-others"))
+        _script("snapshot", tmp_path / "before", check=True)
+        theirs = undo.enter_context(_group(f"{there.name}/somebody"))
+        ours = undo.enter_context(_group(f"{there.name}/ndk-docker"))
+        (tmp_path / "theirs").mkdir()
+        (tmp_path / "ours").mkdir()
+        for group, folder in ((theirs, tmp_path / "theirs"), (ours, tmp_path / "ours")):
+            undo.enter_context(_process(folder))
+            (group / "cgroup.procs").write_text((folder / "pid").read_text())
+        told = _script("compare", tmp_path / "before")
+        assert f"left behind: cgroup {ours}" in told
+        assert f"left behind: cgroup {theirs}" not in told
+        processes = [line for line in told if "[sleep 4711" in line]
+        assert len(processes) == 1, told
+        assert f"in /{there.name}/ndk-docker" in processes[0]
