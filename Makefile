@@ -7,7 +7,6 @@
 # make up      the cloud alone
 # make down    remove the cloud
 # make docs-reference  write the pages of docs/reference that come out of the code
-# make e2e-ovs end to end on the other network backend; `make test` has not that
 # make lock    compile requirements/*.in again
 # make clean   remove the environment and what was built
 
@@ -60,7 +59,7 @@ developer: environment
 # -- Checks ----------------------------------------------------------------------------------------------------------
 
 test: developer
-	@for each in lint types unit contract functional integration e2e; do $(MAKE) $$each READY=1 || exit; done
+	@for each in lint types unit contract functional integration e2e e2e-ovs; do $(MAKE) $$each READY=1 || exit; done
 
 fast: developer
 	@for each in lint types unit contract-fakes; do $(MAKE) $$each READY=1 || exit; done
