@@ -33,6 +33,9 @@ ENFORCERS: Mapping[str, tuple[str, Callable[[ModuleType], Iterable[Any]]]] = {
     "placement.wsgi.api": ("placement.policy", lambda policy: (policy._ENFORCER,)),
 }
 
+# What else is settled once an application is loaded, by its module: a module of ours that imports upstream's.
+SETTLED: Mapping[str, str] = {"neutron.wsgi.api": "novadocker.programs.events_to_nova"}
+
 
 def prepare(application: str) -> None:
     """Build the policy enforcer of the application of this module, and have it read its rules once.
@@ -54,6 +57,8 @@ def load(target: str) -> Application:
     module_name, _, attribute = target.partition(":")
     application: Application = getattr(importlib.import_module(module_name), attribute)
     prepare(module_name)
+    if module_name in SETTLED:
+        importlib.import_module(SETTLED[module_name]).settle()
     return application
 
 
