@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds whose conductor or nova-compute was killed end, and say so; what waits its turn is let alone."""
 
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from nova import context as nova_context
 from nova import objects
 from tests.integration.cloud import OneMachine
+from tests.integration.ends import Held, Killed
 
 from novadocker.conductor import roll_call
 from novadocker.conductor.manager import ConductorManager
@@ -21,41 +18,6 @@ TASKS = "nova.conductor.manager.ComputeTaskManager"
 # Who is "killed" here ends its thread.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 COMPUTE = "nova.compute.manager.ComputeManager"
-
-
-class Killed:
-    """Ends whoever comes here, as SIGKILL does, and tells that it did."""
-
-    def __init__(self) -> None:
-        self._reached = threading.Event()
-
-    def __call__(self, *arguments: Any, **options: Any) -> None:
-        self._reached.set()
-        sys.exit("killed")  # no handler of Nova's tidies up after it
-
-    def wait(self) -> None:
-        assert self._reached.wait(20)
-
-
-class Held:
-    """Holds whoever comes here, until it is let go."""
-
-    def __init__(self, then: Any) -> None:
-        self._then = then
-        self._reached, self._free = threading.Event(), threading.Event()
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        self._reached.set()
-        assert self._free.wait(60)
-        return self._then(*arguments, **options)
-
-    @contextmanager
-    def reached(self) -> Iterator[None]:
-        assert self._reached.wait(20)
-        try:
-            yield
-        finally:
-            self._free.set()
 
 
 def asked_for(machine: OneMachine) -> dict[str, Any]:
@@ -80,7 +42,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def conductor(machine: OneMachine) -> ConductorManager:
     """One that starts after the others were killed, and for which one roll call is enough."""
     made = ConductorManager()
-    made._overdue = Overdue(seconds=0)
+    made._overdue_builds = Overdue(seconds=0)
     return made
 
 
@@ -107,7 +69,7 @@ def test_a_lost_build_ends(machine: OneMachine, conductor: ConductorManager, pla
 
 def test_one_look_is_not_enough(machine: OneMachine, conductor: ConductorManager) -> None:
     """An API may have written it down, and be about to send it."""
-    conductor._overdue = Overdue(seconds=45)
+    conductor._overdue_builds = Overdue(seconds=45)
     killed = Killed()
     machine.stub_out(f"{TASKS}._schedule_instances", killed)
     server = asked_for(machine)
@@ -118,7 +80,7 @@ def test_one_look_is_not_enough(machine: OneMachine, conductor: ConductorManager
 
 def test_a_build_in_hands_is_let_alone(machine: OneMachine) -> None:
     ours: ConductorManager = machine.conductor.manager
-    ours._overdue = Overdue(seconds=0)
+    ours._overdue_builds = Overdue(seconds=0)
     held = Held(ours.compute_task_mgr._schedule_instances)
     ours.compute_task_mgr._schedule_instances = held
     server = asked_for(machine)
@@ -134,7 +96,7 @@ def test_a_build_in_hands_is_let_alone(machine: OneMachine) -> None:
 def test_what_lies_in_a_queue_is_let_alone(machine: OneMachine, who: str) -> None:
     """However long: nobody has taken it up, and whoever comes will."""
     ours: ConductorManager = machine.conductor.manager
-    ours._overdue = Overdue(seconds=0)
+    ours._overdue_builds = Overdue(seconds=0)
     service = getattr(machine, who)
     service.rpcserver.stop()
     service.rpcserver.wait()

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""nova-conductor with an eye on builds that were lost with a killed service.
+"""nova-conductor with an eye on requests that were lost with a killed service.
 
 oslo.messaging takes a request off the broker when it arrives, and only then somebody works on it; who is
-killed meanwhile takes the request along. The server stays in BUILD for ever: it has no host
-whose nova-compute would put it right. This is for a cloud with one conductor of one worker: others would
-take each other's work for lost.
+killed meanwhile takes the request along. A server that was to be built stays in BUILD for ever: it has no
+host whose nova-compute would put it right. One that was there before keeps its task, for which nova-compute
+was not asked yet. This is for a cloud with one conductor of one worker: others would take each other's
+work for lost.
 """
 
 import time
@@ -22,27 +23,34 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_service import periodic_task
 
-from novadocker.conductor import roll_call
+from novadocker.conductor import roll_call, room
+from novadocker.conductor.changes import Changes
+from novadocker.conductor.look import Look
 from novadocker.conductor.overdue import Overdue
 from novadocker.conductor.tasks import ComputeTaskManager
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
-# An API needs milliseconds between writing a build down and sending it; on a machine out of breath, seconds.
+# An API needs milliseconds between writing a request down and sending it; a machine out of breath, seconds.
 _SECONDS = 45
 _LOST = "the service that was at work on it ended meanwhile. Delete it, and ask again."
 
 
 class ConductorManager(manager.ConductorManager):  # type: ignore[misc]
-    """Nova's, and an end for builds that nobody works on."""
+    """Nova's, and an end for builds and changes of servers that nobody works on."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.additional_endpoints.remove(self.compute_task_mgr)
         self.compute_task_mgr: ComputeTaskManager = ComputeTaskManager()
         self.additional_endpoints.append(self.compute_task_mgr)
-        self._overdue = Overdue(seconds=_SECONDS)
+        self._overdue_builds: Overdue[str] = Overdue(seconds=_SECONDS)
+        self._changes = Changes(self.compute_task_mgr)
+        # A nova-compute that takes one up notes that through a conductor, before all else. If it asked one
+        # that was killed, it waits so long for the answer; then it puts the server right by itself.
+        unsaid = CONF.rpc_response_timeout + _SECONDS
+        self._overdue_changes: Overdue[Look] = Overdue(seconds=unsaid, calls=3)
 
     @periodic_task.periodic_task(spacing=10)  # type: ignore[untyped-decorator]
     def end_lost_builds(self, context: Any) -> None:
@@ -56,7 +64,7 @@ class ConductorManager(manager.ConductorManager):  # type: ignore[misc]
         if (requests or homeless) and roll_call.answered(context, topic=conductor_rpcapi.RPC_TOPIC):
             waiting = [*requests, *self._taken_by_nobody(context, homeless)]
         at_work = self.compute_task_mgr.at_work()
-        for lost in self._overdue.among(waiting, at_work=at_work, now=time.monotonic()):
+        for lost in self._overdue_builds.among(waiting, at_work=at_work, now=time.monotonic()):
             LOG.warning("Nobody works on the build of %s any more: it ends", lost)
             told = exception.BuildAbortException(instance_uuid=lost, reason=_LOST)
             try:
@@ -67,6 +75,24 @@ class ConductorManager(manager.ConductorManager):  # type: ignore[misc]
                 else:
                     self._end_server(context, homeless[lost], lost, told)
 
+    @periodic_task.periodic_task(spacing=10)  # type: ignore[untyped-decorator]
+    def end_lost_changes(self, context: Any) -> None:
+        """Take the task off servers whose resize, rebuild, unshelve or move was lost; they are as before."""
+        if CONF.conductor.workers != 1:
+            return
+        context = nova_context.get_admin_context()
+        asked = self._changes.asked(context, _cells(context))
+        waiting: list[Look] = []
+        if asked and roll_call.answered(context, topic=conductor_rpcapi.RPC_TOPIC):
+            waiting = list(self._changes.taken_by_nobody(context, asked))
+        ours = self.compute_task_mgr.at_work()
+        at_work = [look for look in waiting if look.server in ours]
+        for lost in self._overdue_changes.among(waiting, at_work=at_work, now=time.monotonic()):
+            try:
+                self._changes.end(context, asked[lost], lost)
+            except Exception:  # one that cannot be ended now is no reason to leave others
+                LOG.exception("%s of %s is lost, and could not be ended yet", lost.task, lost.server)
+
     def _taken_by_nobody(self, context: Any, homeless: dict[str, Any]) -> Iterator[str]:
         """Those servers that lie in no nova-compute's queue, and would have a host if one had begun.
 
@@ -75,7 +101,8 @@ class ConductorManager(manager.ConductorManager):  # type: ignore[misc]
         answers: dict[str, bool] = {}
         for server, cell in homeless.items():
             with nova_context.target_cell(context, cell) as inside:
-                host = self._host(inside, server)
+                kept = room.kept(inside, self.compute_task_mgr.report_client, server)
+                host = next(iter(kept), "")
                 if host and host not in answers:
                     known = objects.InstanceList.get_by_host(inside, host, expected_attrs=[])
                     busy = sum(one.vm_state == vm_states.BUILDING or bool(one.task_state) for one in known)
@@ -85,16 +112,6 @@ class ConductorManager(manager.ConductorManager):  # type: ignore[misc]
                     )
             if not host or answers[host]:
                 yield server
-
-    def _host(self, inside: Any, server: str) -> str:
-        """The host that Placement keeps room on for a server; empty if none."""
-        client = self.compute_task_mgr.report_client
-        for provider in client.get_allocs_for_consumer(inside, server)["allocations"]:
-            try:
-                return str(objects.ComputeNode.get_by_uuid(inside, provider).host)
-            except exception.ComputeHostNotFound:  # a part of one, as a processor's caches
-                continue
-        return ""
 
     def _end_request(self, context: Any, request: Any, told: Exception) -> None:
         server = request.instance_uuid

@@ -33,7 +33,7 @@ def main() -> None:
     opts.set_defaults(conf)
     objects.Service.enable_min_version_cache()
     guru_meditation_report.TextGuruMeditation.setup_autorun(version, conf=conf)
-    # Nova's own, that ends builds which were lost with a killed one.
+    # Nova's own, that ends requests which were lost with a killed one.
     service.SERVICE_MANAGERS["nova-conductor"] = "novadocker.conductor.manager.ConductorManager"
     services = launcher.OneProcess(conf, restart_method="mutate")
     # The conductor first: the scheduler's queue, which is the last, says that both are there.

@@ -23,3 +23,10 @@ def test_one_that_is_through_is_forgotten():
     overdue.among(["a"], at_work=[], now=100)
     overdue.among([], at_work=[], now=110)
     assert overdue.among(["a"], at_work=[], now=170) == []
+
+
+def test_a_span_is_of_several_roll_calls():
+    overdue = Overdue(seconds=60, calls=3)
+    assert overdue.among(["a"], at_work=[], now=100) == []
+    assert overdue.among(["a"], at_work=[], now=500) == []
+    assert overdue.among(["a"], at_work=[], now=510) == ["a"]
