@@ -66,6 +66,10 @@ class FakeNetlink:
     def inside(self, *, pid: int) -> dict[str, str]:
         return {name: config.mac for name, config in self.namespaces.get(pid, {}).items()}
 
+    def announce(self, *, pid: int) -> None:
+        for name, config in self.namespaces.get(pid, {}).items():
+            self.steps.append(f"announce {', '.join(config.addresses)} on {name}")
+
 
 class FakeSwitch:
     """An Open vSwitch database. `installs` tells whether an ovn-controller is at work."""

@@ -58,6 +58,20 @@ def settle(config: dict[str, Any]) -> None:
         _settle_rules(ip, index, [address.ip.compressed for address in own])
 
 
+def announce() -> None:
+    """Have the kernel say on every interface whose its addresses are: a gratuitous ARP, and IPv6's.
+
+    It does on a change of the hardware address, to the same one, too (ip-sysctl: arp_notify, ndisc_notify).
+    """
+    with IPRoute() as ip:
+        for link in ip.get_links():
+            name = link.get_attr("IFLA_IFNAME")
+            if name != "lo" and link["state"] == "up":
+                sysctl(f"ipv4/conf/{name}/arp_notify", "1")
+                sysctl(f"ipv6/conf/{name}/ndisc_notify", "1")
+                ip.link("set", index=link["index"], address=link.get_attr("IFLA_ADDRESS"))
+
+
 def sysctl(key: str, value: str) -> None:
     """Set a network option; a kernel without the protocol has nothing to set."""
     path = Path("/proc/sys/net") / key

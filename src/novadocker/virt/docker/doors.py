@@ -152,6 +152,8 @@ class Netlink(Protocol):
 
     def inside(self, *, pid: int) -> dict[str, str]: ...
 
+    def announce(self, *, pid: int) -> None: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchPort:

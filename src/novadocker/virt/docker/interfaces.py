@@ -42,6 +42,10 @@ class Interfaces:
             if plan.mac in inside:
                 self._netlink.adjust(pid=pid, config=replace(config, name=inside[plan.mac]))
 
+    def announce(self, *, pid: int) -> None:
+        """Tell the neighbours who has the addresses now: they may remember a server that had one before."""
+        self._netlink.announce(pid=pid)
+
     def names(self, context: Any, plans: Iterable[VifPlan]) -> Names:
         """Return who answers a server's questions for names.
 

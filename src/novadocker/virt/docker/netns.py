@@ -65,6 +65,10 @@ class KernelNetlink:
         """Return the interfaces in a namespace but lo: their MAC addresses by name."""
         return dict(_inside(pid))
 
+    def announce(self, *, pid: int) -> None:
+        """Tell the neighbours of a namespace's interfaces whose the addresses on them are now."""
+        _announce(pid)
+
 
 @privsep.privileged
 def _add_pair(host_device: str, peer: str, mtu: int, alias: str) -> None:
@@ -149,6 +153,12 @@ def _inside(pid: int) -> list[tuple[str, str]]:
 
     with _explained(f"look into the namespace of process {pid}"):
         return _in_namespace(pid, look)
+
+
+@privsep.privileged
+def _announce(pid: int) -> None:
+    with _explained(f"announce the addresses in the namespace of process {pid}"):
+        _in_namespace(pid, addressing.announce)
 
 
 def _configure(peer: str, config: dict[str, Any]) -> None:

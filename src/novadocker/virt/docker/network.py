@@ -23,6 +23,9 @@ Vif = Mapping[str, Any]
 # Nova's wait for Neutron's events: entered before plugging, left when they have come.
 EventWait = Callable[[list[tuple[str, str]]], AbstractContextManager[Any]]
 
+# Seconds in which a port that is attached to a living server mostly works; it is there in any case.
+_SOON = 5.0
+
 
 class Network:
     """The ports of this host's servers.
@@ -91,6 +94,9 @@ class Network:
             done("plugged")
             if by_mark:
                 self._await_marks(plans)
+        # Not before the ports work. An address is given out again at once, and a neighbour that had spoken to
+        # the one before would send to that one's hardware address for half a minute.
+        self._interfaces.announce(pid=pid)
 
     def plug(self, instance: Any, vifs: Iterable[Vif]) -> None:
         """Plug the ports of a server that has no namespace now; those plugged are not disturbed."""
@@ -115,6 +121,9 @@ class Network:
                     self._plug(instance, one, plan, keep=False)
                     self._interfaces.bring_in(context, plans, pid=pid, only={port_id})
                     self._interfaces.adjust(context, plans, pid=pid)
+                    if self._wait_for_mark:
+                        self._switch.wait_installed([plan.host_device], timeout=_SOON)
+                    self._interfaces.announce(pid=pid)
 
     def adjust(self, context: Any, instance: Any, vifs: Iterable[Vif], *, pid: int) -> None:
         """Give a server's interfaces the addresses and routes its ports have now.
@@ -126,6 +135,7 @@ class Network:
             present = self._interfaces.present(pid=pid)
             plans = vif.plan(one for one in vifs if one["address"] in present)
             self._interfaces.adjust(context, plans, pid=pid)
+            self._interfaces.announce(pid=pid)
 
     def disconnect(self, instance: Any, vifs: Iterable[Vif]) -> None:
         """Unplug a server's ports and remove their devices, each as far as it goes: a server must go away.

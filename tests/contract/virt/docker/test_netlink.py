@@ -13,6 +13,7 @@ from oslo_privsep import priv_context
 from tests.fakes.network import FakeNetlink
 from tests.functional.virt.docker import daemons
 
+from novadocker import poll
 from novadocker.virt.docker import privsep
 from novadocker.virt.docker.doors import InterfaceConfig, Netlink
 from novadocker.virt.docker.errors import LinkError
@@ -114,6 +115,43 @@ def test_an_interface_is_adjusted(ground: tuple[Netlink, int]) -> None:
     netlink.adjust(pid=pid, config=CONFIG)
     netlink.adjust(pid=pid, config=replace(CONFIG, addresses=("10.20.0.6/24",), routes=()))
     assert netlink.inside(pid=pid) == {"eth0": CONFIG.mac}
+
+
+def test_who_has_an_address_is_announced(ground: tuple[Netlink, int]) -> None:
+    netlink, pid = ground
+    netlink.announce(pid=pid)
+    netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+    netlink.bring_in("ndp0", pid=pid, config=CONFIG)
+    netlink.announce(pid=pid)
+    assert netlink.inside(pid=pid) == {"eth0": CONFIG.mac}
+
+
+@pytest.mark.functional
+def test_a_neighbour_hears_at_once_who_has_an_address_now() -> None:
+    """It had spoken to another server of that address, and would go on for half a minute."""
+    daemons.require("unshare", "nsenter", "ip")
+    with daemons.network_namespace():
+        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        _await_namespace(server)
+        try:
+            netlink = KernelNetlink()
+            netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+            netlink.bring_in("ndp0", pid=server.pid, config=CONFIG)
+            _ip("addr", "add", "10.20.0.1/24", "dev", "tap0")
+            _ip("neigh", "add", "10.20.0.5", "lladdr", "fa:16:3e:00:00:99", "nud", "reachable", "dev", "tap0")
+            netlink.announce(pid=server.pid)
+            poll.until(
+                lambda: None if CONFIG.mac in (seen := _ip("neigh", "show", "10.20.0.5")) else seen,
+                why="the neighbour knows",
+                seconds=3,
+            )
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.functional

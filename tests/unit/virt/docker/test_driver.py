@@ -44,7 +44,8 @@ def test_the_network_comes_first(bench: Bench) -> None:
     made = bench.driver()
     spawn(made, server, [port])
     device = port["devname"]
-    assert bench.netlink.steps == [f"pair {device}", f"plug {device}", "bring in eth0"]
+    steps = [f"pair {device}", f"plug {device}", "bring in eth0", "announce 10.20.0.5/24 on eth0"]
+    assert bench.netlink.steps == steps
     assert made.get_info(server).state == power_state.RUNNING
     assert bench.switch.port(device).owner == "host-docker"
     assert bench.virtapi.awaited == []
