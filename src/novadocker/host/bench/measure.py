@@ -104,8 +104,11 @@ def _room(cloud: Cloud, connection: Connection) -> Iterator[Path]:
 
 
 def _clear(cloud: Cloud, connection: Connection, folder: Path) -> None:
+    interrupted = cloud.layout.run.joinpath("bench").exists()
+    if interrupted:
+        nothing.end(cloud, connection)
     servers.remove_all(connection)
-    if cloud.layout.run.joinpath("bench").exists():
+    if interrupted:
         nothing.clear(cloud, connection)
         shutil.rmtree(cloud.layout.run / "bench", ignore_errors=True)
     engine = Engine(cloud.layout.docker_socket)

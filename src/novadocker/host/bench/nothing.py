@@ -58,11 +58,21 @@ def running(cloud: Cloud, connection: Connection) -> Iterator[None]:
         yield
 
 
-def clear(cloud: Cloud, connection: Connection) -> None:
-    """Remove the service and all that it leaves in the cloud, also of a run that was interrupted."""
+def end(cloud: Cloud, connection: Connection) -> None:
+    """End the service, and tell Nova, which then removes its servers by itself.
+
+    It would take the service for up for a minute more, and leave a delete to it for ever.
+    """
     mounted = cgroups.hierarchies()
     cgroups.kill(mounted, name=_group(cloud))
     cgroups.remove(mounted, name=_group(cloud))
+    for one in connection.compute.services(host=_host(cloud)):
+        connection.compute.update_service_forced_down(one, forced=True)
+
+
+def clear(cloud: Cloud, connection: Connection) -> None:
+    """Remove the service and all that it leaves in the cloud, also of a run that was interrupted."""
+    end(cloud, connection)
     host = _host(cloud)
     # Nova takes the host's mapping and its provider away with the service.
     for one in connection.compute.services(host=host):
