@@ -16,6 +16,8 @@ from pymysql.converters import escape_item
 from pymysql.cursors import Cursor
 
 FOLDER = Path(str(resources.files("novadocker.host.bootstrap"))) / "sql"
+# Begins a section, with the names of those that have these tables.
+_DATABASES = "-- In: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -27,7 +29,12 @@ def read(service: str, *, folder: Path = FOLDER) -> list[str]:
     first, _, text = file.read_text().partition("\n")
     if first != title(service):
         return []
-    return [each for each in text.split(";\n") if each.strip()]
+    statements = []
+    for section in text.split(_DATABASES)[1:]:
+        names, _, held = section.partition("\n")
+        for name in names.split():
+            statements += [f"USE `{name}`", *(each for each in held.split(";\n") if each)]
+    return statements
 
 
 def title(service: str) -> str:
@@ -44,15 +51,16 @@ def load(cursor: Cursor, statements: list[str]) -> None:
 
 
 def dump(cursor: Cursor, *, service: str, databases: tuple[str, ...]) -> str:
-    """What the databases hold, as a template."""
-    statements = []
+    """What the databases hold, as a template; what several hold, as Nova's two cells, is in it once."""
+    owners: dict[str, list[str]] = {}
     for database in databases:
-        statements.append(f"USE `{database}`")
         cursor.execute(f"USE `{database}`")
         cursor.execute("SHOW TABLES")
-        for (table,) in sorted(cursor.fetchall()):
-            statements += _table(cursor, table)
-    return title(service) + "\n" + "".join(f"{each};\n" for each in statements)
+        tables = sorted(table for (table,) in cursor.fetchall())
+        held = "".join(f"{each};\n" for table in tables for each in _table(cursor, table))
+        owners.setdefault(held, []).append(database)
+    sections = [f"{_DATABASES}{' '.join(names)}\n{held}" for held, names in owners.items()]
+    return title(service) + "\n" + "".join(sections)
 
 
 def _table(cursor: Cursor, table: str) -> list[str]:

@@ -1,5 +1,5 @@
 -- As the migrations of glance 33.0.0 make it.
-USE `glance`;
+-- In: glance
 CREATE TABLE `alembic_version` (
   `version_num` varchar(32) NOT NULL,
   PRIMARY KEY (`version_num`)

@@ -1,5 +1,5 @@
 -- As the migrations of keystone 30.0.0 make it.
-USE `keystone`;
+-- In: keystone
 CREATE TABLE `access_rule` (
   `id` int(11) NOT NULL AUTO_INCREMENT,
   `service` varchar(64) DEFAULT NULL,

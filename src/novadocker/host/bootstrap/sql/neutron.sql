@@ -1,5 +1,5 @@
 -- As the migrations of neutron 29.0.0 make it.
-USE `neutron`;
+-- In: neutron
 CREATE TABLE `address_associations` (
   `address` varchar(64) NOT NULL,
   `address_group_id` varchar(36) NOT NULL,

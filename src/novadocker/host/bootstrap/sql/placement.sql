@@ -1,5 +1,5 @@
 -- As the migrations of openstack-placement 16.0.0 make it.
-USE `placement`;
+-- In: placement
 CREATE TABLE `alembic_version` (
   `version_num` varchar(32) NOT NULL,
   PRIMARY KEY (`version_num`)
