@@ -25,7 +25,8 @@ def _settings(cloud: Cloud) -> Sections:
             "global_physnet_mtu": cloud.machine.uplink_mtu,
             "notify_nova_on_port_status_changes": True,
             "notify_nova_on_port_data_changes": True,
-            # Events to Nova wait for the next batch; one second is the least Neutron takes.
+            # Events to Nova wait for the next batch; one second is the least that can be said here. The API's
+            # wait less (programs/events_to_nova.py).
             "send_events_interval": 1,
             "dns_domain": "novadocker.internal.",
             "host": cloud.hostname,
