@@ -96,7 +96,8 @@ class Network:
                 self._await_marks(plans)
         # Not before the ports work. An address is given out again at once, and a neighbour that had spoken to
         # the one before would send to that one's hardware address for half a minute.
-        self._interfaces.announce(pid=pid)
+        if new or adjust:
+            self._interfaces.announce(pid=pid)
 
     def plug(self, instance: Any, vifs: Iterable[Vif]) -> None:
         """Plug the ports of a server that has no namespace now; those plugged are not disturbed."""

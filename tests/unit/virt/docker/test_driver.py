@@ -264,6 +264,16 @@ def test_only_our_own_servers_are_seen(bench: Bench) -> None:
     assert bench.engine.inspect(f"nova-{server.uuid}") is not None
 
 
+def test_plugging_what_is_plugged_says_nothing_to_the_neighbours(bench: Bench) -> None:
+    """As nova-compute does for each server when it starts."""
+    server, port = bench.server(), nova_objects.port()
+    made = bench.driver()
+    spawn(made, server, [port])
+    bench.netlink.steps.clear()
+    made.plug_vifs(server, [port])
+    assert not [step for step in bench.netlink.steps if step.startswith("announce")]
+
+
 def test_two_vifs_at_plug_of_a_server_that_is_down(bench: Bench) -> None:
     server, port = bench.server(), nova_objects.port()
     made = bench.driver()
