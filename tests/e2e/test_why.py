@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import pytest
 from tests.e2e.cloud import CONTAINER, MACHINE, Cloud, until
 from tests.e2e.containers import docker
@@ -70,15 +69,12 @@ def stopped(cloud: Cloud, *services: str) -> Iterator[None]:
 
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """A service stopped by a signal, its workers too: they are who works."""
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for each in family:
-        each.suspend()
+    """A service stopped by a signal; each is one process."""
+    os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for each in family:
-            each.resume()
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -174,8 +170,7 @@ def test_a_chassis_that_is_away(own_cloud, images, how):
         if how == "stopped":
             cloud.supervisor.stopProcess("ovn-controller")
         else:
-            os.kill(pid, signal.SIGSTOP)
-            undo.callback(os.kill, pid, signal.SIGCONT)
+            undo.enter_context(frozen(pid))
         asked = [boot(cloud, undo, how, images[kind]) for kind in (CONTAINER, MACHINE)]
         for server in asked:
             ends(cloud, server, "ERROR")
@@ -235,11 +230,7 @@ def test_what_was_lost_with_a_killed_service(own_cloud, servers, images):
             lost = boot(cloud, undo, "lost", images[CONTAINER])
             time.sleep(2)  # no event tells that the requests are in their hands
             for name in ("nova-docker", "nova-conductor"):
-                family = psutil.Process(pid(name)).children(recursive=True)
                 os.kill(pid(name), signal.SIGKILL)
-                for worker in family:  # it would go on for a moment
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        worker.kill()
         causes = {}
         for name, server in (("interrupted", interrupted), ("lost", lost)):
             ends(cloud, server, "ERROR")
