@@ -65,8 +65,14 @@ def test_servers_are_reachable_while_agents_end_and_come_back(own_cloud, servers
 
 
 @OVS
-def test_servers_are_reachable_again_after_the_switch_was_killed(own_cloud, servers):
+@pytest.mark.parametrize("agent", ["that works", "that begins"])
+def test_servers_are_reachable_again_after_the_switch_was_killed(own_cloud, servers, agent):
     """In userspace the flows, and the way into the routers' namespaces, go with it."""
+    if agent == "that begins":
+        log = own_cloud.root / "log" / f"{AGENT}.log"
+        written = log.stat().st_size
+        os.kill(own_cloud.pids()[AGENT], signal.SIGKILL)
+        until(lambda: b"has datapath-ID" in log.read_bytes()[written:], seconds=30, why="the switch's words")
     os.kill(own_cloud.pids()["vswitchd"], signal.SIGKILL)
     until(lambda: own_cloud.status()["healthy"], seconds=90, why="all is well")
     for server in servers.values():

@@ -8,8 +8,9 @@ processes.
 
 import runpy
 import sys
+from pathlib import Path
 
-from novadocker.programs import eventlet
+from novadocker.programs import eventlet, openvswitch_agent
 
 
 def main() -> None:
@@ -23,6 +24,8 @@ def main() -> None:
     launcher.install()
     rights.install()
     sys.argv = sys.argv[1:]
+    if Path(sys.argv[0]).name == openvswitch_agent.PROGRAM:
+        openvswitch_agent.install()
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
