@@ -20,6 +20,8 @@ from oslo_config import cfg
 from oslo_service import opts, service
 from oslo_service.backend.base import ServiceBase
 
+from novadocker.programs import garbage
+
 LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +51,7 @@ class OneProcess:
             signal.signal(heard, self._note)
         for each in self._services:
             each.start()
+        garbage.settle()
         while (number := self._received.get()) == signal.SIGHUP:
             self._read_again()
         if number == signal.SIGINT:
@@ -94,7 +97,9 @@ def install() -> None:
         conf: cfg.ConfigOpts, launched: ServiceBase, workers: int = 1, no_fork: bool = False, **rest: Any
     ) -> Any:
         if no_fork:
-            return theirs(conf, launched, workers=workers, no_fork=True, **rest)
+            started = theirs(conf, launched, workers=workers, no_fork=True, **rest)
+            garbage.settle()
+            return started
         launcher = OneProcess(conf, **rest)
         launcher.launch_service(launched, workers=workers)
         return launcher
