@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Docker daemon in memory. It sits the same contract tests as the real one."""
 
+import fcntl
 import hashlib
 import io
 import itertools
@@ -12,9 +13,11 @@ import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tests.fakes import docker_archive
 
+from novadocker import oci_runtime
 from novadocker.virt.docker import disk_image, names
 from novadocker.virt.docker.doors import EngineEvent
 from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound, ReadOnlyRoot
@@ -42,7 +45,8 @@ FACTS = EngineFacts(
 class FakeEngine:
     """Containers do what their first word says: `exit N` ends at once, `missing` cannot start, others run."""
 
-    def __init__(self, *, facts: EngineFacts = FACTS) -> None:
+    def __init__(self, *, facts: EngineFacts = FACTS, gates: Path | None = None) -> None:
+        self._gates = gates
         self.reachable = True
         self.busy_removals = 0
         self.loads = 0
@@ -109,10 +113,20 @@ class FakeEngine:
                 facts="OCI runtime create failed: unable to start container process caused: "
                 'exec: "missing": executable file not found in $PATH: unknown',
             )
+        self._await_gate(one.id)
         self._change(one, "start", status="running", pid=4242 + next(self._numbers), started_at=_START)
         if argv[:1] == ("exit",):
             self._output[one.name] = b"last words\n"
             self.end(one.name, code=int(argv[1]))
+
+    def _await_gate(self, identity: str) -> None:
+        gate = self._gates and self._gates / identity
+        if not gate or not gate.exists():
+            return
+        with gate.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if file.read() != f"{oci_runtime.OPEN}\n".encode():
+                raise EngineError("Could not start.", facts="OCI runtime start failed: exit status 1")
 
     def stop(self, container: str, *, grace: int) -> None:
         self.kill(container)

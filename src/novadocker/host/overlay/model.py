@@ -18,6 +18,7 @@ STATE = Path("/var/lib") / SERVICE
 STORAGE = Path("/var/lib") / ENGINE
 DISK = Path(f"/var/lib/{ENGINE}.btrfs")
 ENGINE_RUN = Path("/run") / ENGINE
+GATES = STATE / "gates"
 SOCKET = ENGINE_RUN / "docker.sock"
 
 # Who runs a command.

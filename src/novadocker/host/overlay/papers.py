@@ -34,7 +34,7 @@ def write(decided: Decided) -> Overlay:
             Rendered(name=model.DAEMON.name, content=_daemon(), place=model.DAEMON),
             Rendered(
                 name=model.RUNTIME.name,
-                content=oci_runtime.program(),
+                content=oci_runtime.program(gates=str(model.GATES)),
                 place=model.RUNTIME,
                 mode=0o755,
             ),

@@ -3,9 +3,15 @@
 """containerd and dockerd: private ones, without bridge and firewall, on storage that keeps to sizes."""
 
 import json
+from pathlib import Path
 
 from novadocker import oci_runtime
 from novadocker.host.services.model import Cloud, Command, ConfigFile, Folder, Service, Socket
+
+
+def start_gates(cloud: Cloud) -> Path:
+    """Where a server's process waits until its network works."""
+    return cloud.layout.run / "docker" / "gates"
 
 
 def containerd(cloud: Cloud) -> Service:
@@ -79,7 +85,7 @@ def docker(cloud: Cloud) -> Service:
             ConfigFile(
                 path=runtime,
                 # A copy: where the environment lies is no business of the containers'.
-                content=oci_runtime.program(),
+                content=oci_runtime.program(gates=str(start_gates(cloud))),
                 mode=0o755,
             ),
         ),

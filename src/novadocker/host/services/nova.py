@@ -5,7 +5,7 @@
 from dataclasses import replace
 
 from novadocker.host.capacity import Share, processor_ratio
-from novadocker.host.services import backends, rabbitmq, shared
+from novadocker.host.services import backends, docker, rabbitmq, shared
 from novadocker.host.services.ini import Sections, ini
 from novadocker.host.services.model import Cloud, ConfigFile, Folder, Listens, Probe, Service
 
@@ -287,6 +287,7 @@ def compute_docker(cloud: Cloud) -> Service:
                 "port_ready_timeout": 15,
                 "console_port": cloud.config.ports["docker-consoles"],
                 "cgroup_parent": f"/{cloud.config.name}/servers",
+                "start_gates": str(docker.start_gates(cloud)),
             },
         },
     )

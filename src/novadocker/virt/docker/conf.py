@@ -54,6 +54,13 @@ OPTIONS = [
         min=0.0,
         help="Seconds to watch a new server's process: one that fails within them makes the boot fail.",
     ),
+    cfg.StrOpt(
+        "start_gates",
+        default="",
+        help="The folder of which nova-docker's runtime for dockerd was told that starts wait there for a "
+        "gate: a server's process is then made ready while its network is, and begins when that works. "
+        "Empty: it is made ready afterwards.",
+    ),
     cfg.PortOpt(
         "console_port",
         default=6085,
@@ -98,6 +105,7 @@ class Settings:
     api_timeout: int
     init: bool
     start_watch: float
+    start_gates: Path | None
     image_limit_bytes: int
     ovsdb: str
     instances_path: Path
@@ -120,6 +128,7 @@ def settings(conf: Any) -> Settings:
         api_timeout=conf.docker.api_timeout,
         init=conf.docker.init,
         start_watch=conf.docker.start_watch,
+        start_gates=Path(conf.docker.start_gates) if conf.docker.start_gates else None,
         image_limit_bytes=conf.docker.image_limit_gb << 30,
         ovsdb=conf.os_vif_ovs.ovsdb_connection,
         instances_path=Path(conf.instances_path),

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's two containers: made, started, stopped, removed. Every step can be done again."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 from oslo_log import log as logging
@@ -9,6 +12,7 @@ from oslo_log import log as logging
 from novadocker.virt.docker import names, power
 from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.errors import Busy, EngineError, NotFound, ProcessFailed
+from novadocker.virt.docker.gates import Gates
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.progress import Done, untold
 from novadocker.virt.docker.spec import ContainerSpec
@@ -21,9 +25,10 @@ _REMOVE_ATTEMPTS = 5
 class Containers:
     """The containers of this host's servers."""
 
-    def __init__(self, *, engine: Engine, host: str) -> None:
+    def __init__(self, *, engine: Engine, host: str, gates: Gates) -> None:
         self._engine = engine
         self._host = host
+        self._gates = gates
 
     def workload(self, uuid: str) -> Container | None:
         """Look at a server's workload; None when there is none, or it belongs to another nova-compute."""
@@ -105,6 +110,35 @@ class Containers:
                 "The server's command could not be started:", facts=_reason(error.facts)
             ) from error
 
+    @contextmanager
+    def held(self, uuid: str) -> Iterator[Callable[[], None]]:
+        """Make a new server's process ready, and start it when the function yielded is called, not before.
+
+        Meanwhile the engine answers no question about this container. Where its start cannot be held, or not
+        for as long, all of it comes then.
+
+        :raises: ProcessFailed, from that function, when its command cannot be run
+        """
+        found = self._mine(names.container(uuid=uuid, role=names.WORKLOAD))
+        if not self._gates.there or found is None:
+            yield lambda: self.start(uuid)
+            return
+        with self._gates.shut(found.id) as gate, ThreadPoolExecutor(max_workers=1) as beside:
+            starting = beside.submit(self._engine.start, found.id)
+
+            def begin() -> None:
+                waits = not starting.done()
+                gate.open()
+                if waits and starting.exception() is None:
+                    return
+                # Too late, or it failed of itself: what that was, the second start says.
+                self.start(uuid)
+
+            try:
+                yield begin
+            finally:
+                gate.close()
+
     def watch(self, uuid: str, *, seconds: float) -> None:
         """Look on as a process begins; raises ProcessFailed when it fails meanwhile, with its last words."""
         name = names.container(uuid=uuid, role=names.WORKLOAD)
@@ -170,6 +204,10 @@ class Containers:
     def remove_workload(self, uuid: str) -> None:
         """Remove the container that runs the server's image; its network stays."""
         self._remove_with_image(names.container(uuid=uuid, role=names.WORKLOAD))
+
+    def prepare(self) -> None:
+        """Begin anew: no start is waited for by now."""
+        self._gates.prepare()
 
     def remove_orphans(self) -> None:
         """Remove sandboxes without a workload: a build was cut short. Only while none is under way."""

@@ -53,6 +53,11 @@ class EngineFacts:
         return oci_runtime.RUNTIME if self.runtime == oci_runtime.NAME else ""
 
     @property
+    def holds_starts(self) -> bool:
+        """Whether a start waits for its gate; another runtime knows of none."""
+        return self.runtime == oci_runtime.NAME
+
+    @property
     def version_number(self) -> int:
         """The version as the one integer Nova keeps of a hypervisor: 20.10.24 is 20010024."""
         numbers = [

@@ -5,6 +5,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,26 +82,34 @@ class Servers:
         pid = self.make(context, instance, ephemerals=ephemerals, done=progress.done)
         self._guest.put(instance, given=given, user=administrator(instance))
         progress.done("files")
-        # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
-        with progress.waiting():
-            vifs = list(network_info or ())
-        progress.done("ports")
+        with self._begun(instance.uuid, start=start) as begin:
+            # Nova allocates the ports meanwhile, in a thread; here it is waited for, and here it raises.
+            with progress.waiting():
+                vifs = list(network_info or ())
+            progress.done("ports")
 
-        def tell() -> None:
-            self._ports.describe(context, instance)
-            self._guest.fill_drive(self.place(instance), instance, vifs, given=given)
+            def tell() -> None:
+                self._ports.describe(context, instance)
+                self._guest.fill_drive(self.place(instance), instance, vifs, given=given)
 
-        # Questions to the conductor on the one side, the switch and the kernel on the other.
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            told = beside.submit(tell)
-            self._ports.connect(context, instance, vifs, pid=pid, events=events, done=progress.done)
-            told.result()
-        progress.done("network ready")
+            # Questions to the conductor on the one side, the switch and the kernel on the other.
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                told = beside.submit(tell)
+                self._ports.connect(context, instance, vifs, pid=pid, events=events, done=progress.done)
+                told.result()
+            progress.done("network ready")
+            begin()
         if start:
-            self._containers.start(instance.uuid)
             progress.done("started")
             self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
         LOG.info("Built: %s", progress, instance=instance)
+
+    def _begun(self, uuid: str, *, start: bool) -> AbstractContextManager[Callable[[], None]]:
+        if not start:
+            return nullcontext(lambda: None)
+        if not self._facts().holds_starts:
+            return nullcontext(lambda: self._containers.start(uuid))
+        return self._containers.held(uuid)
 
     def make(
         self, context: Any, instance: Any, *, ephemerals: Sequence[int] | None = None, done: Done = untold

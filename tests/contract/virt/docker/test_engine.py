@@ -17,10 +17,19 @@ from tests.fakes.engine import FakeEngine
 from tests.functional.virt.docker import daemons
 
 from novadocker.virt.docker import archive, disk_image, injection, names, pause, spec
+from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.engine import DockerEngine
-from novadocker.virt.docker.errors import Busy, EngineError, EngineUnreachable, NotFound, ReadOnlyRoot
+from novadocker.virt.docker.errors import (
+    Busy,
+    EngineError,
+    EngineUnreachable,
+    NotFound,
+    ProcessFailed,
+    ReadOnlyRoot,
+)
 from novadocker.virt.docker.facts import File
+from novadocker.virt.docker.gates import Gates
 
 HOST = "host-docker"
 
@@ -28,8 +37,9 @@ HOST = "host-docker"
 class Bench:
     """An engine with an image that runs on, one that ends with code 3, and one that cannot start."""
 
-    def __init__(self, engine: Engine, *, real: bool, spool: Path) -> None:
+    def __init__(self, engine: Engine, *, real: bool, spool: Path, gates: Path) -> None:
         self.engine = engine
+        self.gates = Gates(gates)
         self.real = real
         self._spool = spool
         self._number = 0
@@ -90,13 +100,15 @@ class Bench:
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory() as spool:
         if request.param == "fake":
-            yield Bench(FakeEngine(), real=False, spool=Path(spool))
+            gates = Path(spool) / "gates"
+            yield Bench(FakeEngine(gates=gates), real=False, spool=Path(spool), gates=gates)
             return
         daemons.require("dockerd", "busybox", "mkfs.btrfs")
         if request.param not in Path("/proc/filesystems").read_text().replace("overlay", "overlay2"):
             pytest.skip(f"machine cannot: mount {request.param}")
         with daemons.dockerd(storage=request.param) as daemon:
-            yield Bench(DockerEngine(url=daemon.url, timeout=30), real=True, spool=Path(spool))
+            engine = DockerEngine(url=daemon.url, timeout=30)
+            yield Bench(engine, real=True, spool=Path(spool), gates=daemon.gates)
 
 
 def test_it_knows_itself(bench: Bench) -> None:
@@ -122,6 +134,42 @@ def test_a_container_lives_and_goes(bench: Bench) -> None:
     bench.engine.remove(name)
     bench.engine.remove(name)
     assert bench.engine.inspect(name) is None
+
+
+def _held(bench: Bench) -> Containers:
+    bench.gates.prepare()
+    return Containers(engine=bench.engine, host=HOST, gates=bench.gates)
+
+
+def test_a_held_process_begins_when_it_is_let(bench: Bench) -> None:
+    name = bench.container()
+    with _held(bench).held(name.removeprefix("nova-")) as begin:
+        assert name in {one.name for one in bench.engine.list(host=HOST, role=names.WORKLOAD)}
+        begin()
+        assert bench.engine.inspect(name).status == "running"
+    assert bench.engine.inspect(name).status == "running"
+    bench.engine.remove(name)
+
+
+def test_a_held_process_never_begins_where_something_else_failed(bench: Bench) -> None:
+    name = bench.container()
+    with pytest.raises(KeyError), _held(bench).held(name.removeprefix("nova-")):
+        raise KeyError
+    found = bench.engine.inspect(name)
+    assert (found.running, found.started_at[:4] in {"", "0001"}) == (False, True)
+    bench.engine.start(name)
+    assert bench.engine.inspect(name).status == "running"
+    bench.engine.remove(name)
+
+
+def test_a_held_process_that_cannot_run_says_so_when_it_is_let(bench: Bench) -> None:
+    name = bench.container("missing")
+    with (
+        _held(bench).held(name.removeprefix("nova-")) as begin,
+        pytest.raises(ProcessFailed, match="not found"),
+    ):
+        begin()
+    bench.engine.remove(name)
 
 
 def test_a_name_is_taken_once(bench: Bench) -> None:

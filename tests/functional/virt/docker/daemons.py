@@ -88,6 +88,7 @@ class Dockerd:
         self.storage = storage
         self.socket = place / "docker.sock"
         self.url = f"unix://{self.socket}"
+        self.gates = place / "gates"
         self._running: contextmanager | None = None
 
     def start(self) -> None:
@@ -103,7 +104,7 @@ class Dockerd:
 
     def _runtime(self) -> Path:
         runtime = self.place / "runtime"
-        runtime.write_text(oci_runtime.program())
+        runtime.write_text(oci_runtime.program(gates=str(self.gates)))
         runtime.chmod(0o755)
         return runtime
 

@@ -48,6 +48,7 @@ from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.ephemeral import Ephemeral
 from novadocker.virt.docker.errors import ImageRejected, PortNotReady
 from novadocker.virt.docker.events import Watcher
+from novadocker.virt.docker.gates import Gates
 from novadocker.virt.docker.guest import Guest
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.interfaces import Interfaces
@@ -103,7 +104,7 @@ class Base(driver.ComputeDriver):  # type: ignore[misc]
         )
         self._switch = switch or IdlSwitchDB(address=self._settings.ovsdb)
         self._netlink = netlink or KernelNetlink()
-        self._containers = Containers(engine=self._engine, host=host)
+        self._containers = Containers(engine=self._engine, host=host, gates=Gates(self._settings.start_gates))
         self._diagnostics = diagnostics.Diagnostics(containers=self._containers, netlink=self._netlink)
         self._images = Images(
             engine=self._engine,

@@ -53,6 +53,7 @@ class HostCalls(Base):
             for words in facts.shortcomings(found, disk_limit=self._disk_limit):
                 LOG.warning(words)
             self._images.sandbox()
+            self._containers.prepare()
             self._containers.remove_orphans()
             self._disks.sweep()
             servers = self.list_instance_uuids()
