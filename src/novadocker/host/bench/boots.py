@@ -8,21 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from novadocker import poll
 from novadocker.errors import NovaDockerError
-from novadocker.host.bench import news, phases, records
-from novadocker.host.bench.lookout import PORT, Answer, Lookout
-from novadocker.host.bench.news import ACTIVE, FAILED, GONE, News
-from novadocker.host.bench.servers import PREFIX, Api, Asked, Kind
-from novadocker.host.bench.weight import Scales
+from novadocker.host.bench import phases, records
+from novadocker.host.bench.lookout import PORT, Answer
+from novadocker.host.bench.news import ACTIVE, FAILED, GONE
+from novadocker.host.bench.servers import PREFIX, Asked, Kind
+from novadocker.host.bench.watcher import ANSWER_SECONDS, BOOT_SECONDS, END_SECONDS, Watcher
 
-# Guests that boot at once under an emulated processor take minutes.
-_BOOT_SECONDS, _END_SECONDS, _ANSWER_SECONDS = 300.0, 180.0, 300.0
-# So long the logs are trusted to tell; then the API is asked, in case a line was lost or its words changed.
-_TRUSTED = 10.0
 # What one server leaves to be done after its end is not to be the next one's burden, nor forgotten.
 _REST = 0.4
 
@@ -54,26 +49,9 @@ class Boot:
         return found | ({"answers": self.answers} if self.answers is not None else {})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watcher:
-    """All that is needed to see boots.
-
-    :ivar compute: the service that makes such servers, by its name on this machine.
-    :ivar must_answer: whether ACTIVE counts only of a server that answers.
-    """
-
-    api: Api
-    news: News
-    scales: Scales
-    logs: Mapping[str, Path]
-    lookout: Lookout | None
-    compute: str
-    must_answer: bool = False
-
-
 def one_at_a_time(watcher: Watcher, kind: Kind, *, count: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Boot, see answer, and delete one server after the other."""
-    batch = _Batch(watcher, kind)
+    batch = Batch(watcher, kind)
     for number in range(count):
         boot = batch.ask(f"{PREFIX}-{kind.name}-{number}")
         batch.await_active([boot])
@@ -97,7 +75,7 @@ def at_once(
 
     :param meanwhile: called while all of them are there and nothing is asked of the cloud.
     """
-    batch = _Batch(watcher, kind)
+    batch = Batch(watcher, kind)
     names = [f"{PREFIX}-{kind.name}-{number}" for number in range(count)]
     gate = threading.Barrier(count)
 
@@ -133,7 +111,7 @@ def _shown(boot: Boot) -> str:
     return f"accepted {boot.accepted:.2f}, ACTIVE {boot.active:.2f}{answers}, gone {boot.gone:.2f} s"
 
 
-class _Batch:
+class Batch:
     """Boots that are judged together."""
 
     def __init__(self, watcher: Watcher, kind: Kind) -> None:
@@ -145,6 +123,7 @@ class _Batch:
         self._cost = self._watching()
 
     def ask(self, name: str) -> Boot:
+        """Ask for a server."""
         asked: Asked = self._watcher.api.create(name, self._kind)
         boot = Boot(id=asked.id, began=asked.began, request=asked.request, accepted=asked.accepted)
         self._boots.append(boot)
@@ -152,7 +131,9 @@ class _Batch:
 
     def await_active(self, boots: Sequence[Boot]) -> None:
         """Wait until all of them are ACTIVE, and have answered if they are to."""
-        heard = {boot.id: self._await(boot, (ACTIVE, FAILED), seconds=_BOOT_SECONDS) for boot in boots}
+        heard = {
+            boot.id: self._watcher.hear(boot.id, (ACTIVE, FAILED), seconds=BOOT_SECONDS) for boot in boots
+        }
         for boot in boots:
             if heard[boot.id] != ACTIVE:
                 raise self._failed(boot)
@@ -167,7 +148,7 @@ class _Batch:
     def await_gone(self, boots: Sequence[Boot]) -> None:
         """Wait until nothing of them is left but, for a moment, their records."""
         for boot in boots:
-            self._await(boot, (GONE,), seconds=_END_SECONDS)
+            self._watcher.hear(boot.id, (GONE,), seconds=END_SECONDS)
             boot.gone = (self._watcher.news.moment(boot.id, GONE) or time.time()) - boot.deleted_at
 
     def look_once_more(self) -> None:
@@ -191,7 +172,7 @@ class _Batch:
         if answer.at is None:
             raise NovaDockerError(
                 f"A {self._kind.name} of the instrument is ACTIVE and answers nobody.",
-                facts=f"server {boot.id}, port {PORT}, {_ANSWER_SECONDS:.0f} s",
+                facts=f"server {boot.id}, port {PORT}, {ANSWER_SECONDS:.0f} s",
                 hint="nova-docker doctor",
             )
         boot.asked = answer.asked - boot.began
@@ -200,10 +181,10 @@ class _Batch:
             boot.active = boot.answers
 
     def _failed(self, boot: Boot) -> NovaDockerError:
-        record = self._watcher.api.look(boot.id) or {}
+        status, fault = self._watcher.api.state(boot.id)
         return NovaDockerError(
-            f"A {self._kind.name} of the instrument is {record.get('status', 'gone')}, not ACTIVE.",
-            facts=str((record.get("fault") or {}).get("message", "")),
+            f"A {self._kind.name} of the instrument is {status}, not ACTIVE.",
+            facts=fault,
             hint=f"nova-docker why {boot.id}",
         )
 
@@ -251,33 +232,6 @@ class _Batch:
             ],
         }
 
-    def _await(self, boot: Boot, wanted: Sequence[str], *, seconds: float) -> str:
-        deadline = time.monotonic() + seconds
-        while (heard := self._watcher.news.wait(boot.id, wanted, seconds=_TRUSTED)) is None:
-            record = self._watcher.api.look(boot.id)
-            status = record["status"] if record else GONE
-            if status in wanted:
-                return str(status)
-            if status in ("ERROR", GONE):
-                return FAILED
-            if time.monotonic() > deadline:
-                raise poll.NotInTime(
-                    f"{' or '.join(wanted)}: not within {seconds:.0f} s.",
-                    facts=f"server {boot.id} is {status}",
-                    hint=f"nova-docker why {boot.id}",
-                )
-        return heard
-
     def _watching(self) -> float:
         lookout = self._watcher.lookout
         return self._watcher.news.cost + (lookout.cost if lookout else 0.0)
-
-
-def heard_by(lookout: Lookout) -> Callable[[str, str], None]:
-    """Have servers asked for an answer at the moment they are told to be ACTIVE."""
-
-    def heard(server: str, word: str) -> None:
-        if word == news.ACTIVE:
-            lookout.ask(server, seconds=_ANSWER_SECONDS)
-
-    return heard

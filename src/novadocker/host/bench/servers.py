@@ -13,7 +13,7 @@ from openstack.connection import Connection
 
 from novadocker import poll
 from novadocker.errors import NovaDockerError
-from novadocker.host.bootstrap import content, databases
+from novadocker.host.bootstrap import computes, content, databases
 from novadocker.host.services.model import Cloud
 
 PREFIX = "nova-docker-bench"
@@ -89,6 +89,11 @@ class Api:
         answer = self._compute.get(f"/servers/{server}", microversion=_MICROVERSION)
         return answer.json()["server"] if answer.status_code == 200 else None
 
+    def state(self, server: str) -> tuple[str, str]:
+        """The status of a server, `gone` without one, and why it failed."""
+        record = self.look(server) or {}
+        return str(record.get("status", "gone")), str((record.get("fault") or {}).get("message", ""))
+
     def statuses(self) -> dict[str, str]:
         """The status of each of the instrument's servers, by id."""
         answer = self._compute.get(f"/servers/detail?name=^{PREFIX}-", microversion=_MICROVERSION)
@@ -146,6 +151,27 @@ def flavor(
     if extra_specs:
         connection.compute.create_flavor_extra_specs(made, extra_specs)
     return str(made.id)
+
+
+def disk_gb(connection: Connection, cloud: Cloud, *, count: int) -> int:
+    """A root disk of 1 GiB, or none of its own where so many do not fit.
+
+    :raises NovaDockerError: if as many servers do not fit at all.
+    """
+    stock = computes.inventories(connection)[cloud.docker_host]
+    fit = {
+        name: int((each["total"] - each["reserved"]) * each["allocation_ratio"])
+        for name, each in stock.items()
+    }
+    wanted = {"VCPU": count * VCPUS, "MEMORY_MB": count * MEMORY_MB}
+    short = [f"{name}: {need} needed, {fit[name]} there" for name, need in wanted.items() if fit[name] < need]
+    if short:
+        raise NovaDockerError(
+            f"{count} servers do not fit the share of containers.",
+            facts="; ".join(short),
+            hint="Choose less: --at-once.",
+        )
+    return 1 if fit["DISK_GB"] >= count else 0
 
 
 def upload(connection: Connection, name: str, file: str, *, container_format: str) -> str:

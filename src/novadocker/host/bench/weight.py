@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -57,6 +58,33 @@ def used_by(group: Path) -> float | None:
         return None
     figures = dict(line.split() for line in lines)
     return int(figures["usage_usec"]) / 1_000_000 if "usage_usec" in figures else None
+
+
+def of_a_server(before: Weight, with_servers: Weight, count: int) -> dict[str, Any]:
+    """What each of some idle servers weighs, in MiB; pure.
+
+    `server_own_mib` is that of its own processes, `server_mib` what all of the cloud has grown by beyond
+    that, and `server_machine_mib` what the machine has less of, for whichever reason.
+    """
+    own = with_servers.pss.get(SERVERS, 0) - before.pss.get(SERVERS, 0)
+    grown = {
+        name: round((size - before.pss.get(name, 0)) / count / MIB, 2)
+        for name, size in with_servers.pss.items()
+        if abs(size - before.pss.get(name, 0)) > MIB
+    }
+    all_pss = sum(with_servers.pss.values()) - sum(before.pss.values())
+    return {
+        "servers": count,
+        "server_own_mib": round(own / count / MIB, 2),
+        "server_mib": round((all_pss - own) / count / MIB, 2),
+        "server_machine_mib": round((with_servers.taken - before.taken) / count / MIB, 2),
+        "server_by_service_mib": dict(sorted(grown.items(), key=lambda item: -item[1])),
+    }
+
+
+def percents(shares: Mapping[str, float]) -> dict[str, float]:
+    """Shares of one core in percent, the greatest first; pure."""
+    return {name: round(100 * share, 2) for name, share in sorted(shares.items(), key=lambda item: -item[1])}
 
 
 class Scales:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from novadocker.errors import NovaDockerError
 from novadocker.host.bench import measure, ratios
-from novadocker.host.bench.measure import PARTS, QUICK, Wanted
+from novadocker.host.bench.wanted import PARTS, QUICK, Wanted
 from novadocker.host.cli import needs
 from novadocker.host.config import HostConfig
 

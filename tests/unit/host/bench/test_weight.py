@@ -3,7 +3,7 @@
 import pytest
 
 from novadocker.host.bench import weight
-from novadocker.host.bench.weight import HOLDERS, SERVERS, Times, Weight
+from novadocker.host.bench.weight import HOLDERS, MIB, SERVERS, Times, Weight
 
 
 def test_what_carries_servers_and_runs_in_them_is_no_part_of_the_control_plane():
@@ -29,3 +29,15 @@ def test_the_kernel_s_count_of_a_group_is_used_where_there_is_one(tmp_path, stat
     if stat is not None:
         (tmp_path / "cpu.stat").write_text(stat)
     assert weight.used_by(tmp_path) == seconds
+
+
+def test_what_a_server_weighs_is_parted_into_its_own_and_the_rest():
+    before = Weight(pss={"glance": 50 * MIB, SERVERS: 10 * MIB}, taken=1000 * MIB)
+    after = Weight(pss={"glance": 70 * MIB, SERVERS: 30 * MIB, HOLDERS: 40 * MIB}, taken=1100 * MIB)
+    assert weight.of_a_server(before, after, 10) == {
+        "servers": 10,
+        "server_own_mib": 2.0,
+        "server_mib": 6.0,
+        "server_machine_mib": 10.0,
+        "server_by_service_mib": {HOLDERS: 4.0, "glance": 2.0, SERVERS: 2.0},
+    }
