@@ -118,3 +118,43 @@ def test_the_floors_lie_below_what_stands_on_them(report):
 def test_the_table_tells_it(report):
     for words in ("containers", "sandbox", "driver's own share", "container / nothing", "≤ 1.3"):
         assert words in report["table"]
+
+
+@pytest.fixture(scope="module")
+def many(cloud, report, tmp_path_factory):
+    """A short run of the parts that take long."""
+    file = tmp_path_factory.mktemp("many") / "report.json"
+    soaked = cloud.control("bench", "--only", "soak", "--servers", "6", "--at-once", "2", "--save", str(file))
+    found = json.loads(file.read_text()) | {"table": soaked.stdout}
+    idle = cloud.control("bench", "--only", "idle", "--servers", "3", "--at-once", "2", "--json")
+    return found | {"idle": json.loads(idle.stdout)["idle"]}
+
+
+def test_of_servers_that_came_and_went_nothing_is_left(many):
+    soak = many["soak"]
+    assert (soak["count"], soak["failures"], soak["failed"], soak["left"]) == (6, 0, [], [])
+    assert [each["servers"] for each in soak["samples"]] == [0, 2, 4, 6]
+    things = [each["figures"]["things"] for each in soak["samples"]]
+    assert len({each["containers"] for each in things}) == 1, things
+    assert all(each[name] > 0 for each in things for name in ("network namespaces", "switch ports")), things
+    assert {"all", "nova-docker", "neutron", "mariadb"} <= set(soak["growth"]["descriptors"])
+    assert soak["growth"]["pss_mib"]["all"]["verdict"] == "too few samples"
+    assert soak["growth"]["seconds"]["ACTIVE"]["first"] > 0
+    assert soak["logs"]["bytes_a_server"] > 0
+    assert soak["logs"]["bounded"]
+    for words in ("open files", "containers", "a server", "soak, seconds"):
+        assert words in many["table"]
+
+
+def test_idle_servers_all_answer_and_are_weighed(many):
+    idle = many["idle"]
+    assert (idle["count"], idle["answered"]) == (3, 3)
+    assert idle["last"]["ACTIVE"] > 0
+    assert idle["last"]["gone"] > 0
+    assert idle["memory"]["servers"] == 3
+    assert idle["memory"]["server_own_mib"] > 0
+    assert 0 < idle["idle_percent"] < 200
+
+
+def test_neither_leaves_anything(cloud, before, many):
+    assert _traces(cloud) == before

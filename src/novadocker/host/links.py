@@ -64,6 +64,18 @@ def rename(name: str, new: str) -> bool:
         return bool(found)
 
 
+def ours(names: Iterable[str], *, alias_prefix: str) -> list[str]:
+    """The interfaces there are with these names, and those whose alias says that they are the cloud's."""
+    wanted = set(names)
+    with IPRoute() as netlink:
+        return [
+            str(link.get_attr("IFLA_IFNAME"))
+            for link in netlink.get_links()
+            if link.get_attr("IFLA_IFNAME") in wanted
+            or (link.get_attr("IFLA_IFALIAS") or "").startswith(alias_prefix)
+        ]
+
+
 def remove(names: Iterable[str], *, alias_prefix: str) -> list[str]:
     """Remove the interfaces with these names, and those whose alias says that they are the cloud's."""
     wanted = set(names)

@@ -11,12 +11,15 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def below(folder: Path) -> list[Path]:
-    """Mount points at or below `folder`, deepest and newest first, without those that no path leads to."""
+def below(folder: Path, *, listed: Path | None = None) -> list[Path]:
+    """Mount points at or below `folder`, deepest and newest first, without those that no path leads to.
+
+    :param listed: the list of another process (proc_pid_mountinfo(5)) in place of this one's.
+    """
     found = []
     covered: set[str] = set()
     points: dict[str, list[tuple[str, Path]]] = {}
-    for line in MOUNTINFO.read_text(errors="surrogateescape").splitlines():
+    for line in (listed or MOUNTINFO).read_text(errors="surrogateescape").splitlines():
         number, parent, _, _, written = line.split()[:5]
         # Spaces and the like are written as octal numbers (proc_pid_mountinfo(5)); no other backslash occurs.
         path = Path(_OCTAL.sub(lambda number: chr(int(number[1], 8)), written))

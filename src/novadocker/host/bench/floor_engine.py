@@ -79,6 +79,10 @@ class Engine:
             "last": {"started": round(max(each[2] + each[1] for each in done) - began, 3)},
         }
 
+    def count(self) -> int:
+        """How many containers there are, whoever made them, the stopped ones among them."""
+        return len(self._client.containers(all=True))
+
     def clear(self) -> None:
         """Remove what an interrupted run has left."""
         for each in self._client.containers(all=True, filters={"label": LABEL}):

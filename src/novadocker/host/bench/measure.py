@@ -60,6 +60,8 @@ def _measure(cloud: Cloud, wanted: Wanted, report: dict[str, Any], *, say: Calla
         report["flavors"] = bench.flavors_made
         if "weight" in wanted.parts:
             report["weight"] = bench.weight()
+        if "soak" in wanted.parts:
+            report["soak"] = bench.soak()
         if BESIDE_A_FIRST & set(wanted.parts):
             bench.measure(report)
     if "weight" in report and "containers" in report and bench.weights:

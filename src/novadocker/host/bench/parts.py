@@ -12,11 +12,12 @@ from typing import Any
 from openstack.connection import Connection
 
 from novadocker.errors import NovaDockerError
-from novadocker.host.bench import boots, floor_domain, floor_engine, nothing, servers
+from novadocker.host.bench import boots, floor_domain, floor_engine, idle, nothing, servers, soak
 from novadocker.host.bench.floor_domain import Libvirt
 from novadocker.host.bench.floor_engine import Engine
 from novadocker.host.bench.lookout import Lookout
 from novadocker.host.bench.news import ACTIVE, News
+from novadocker.host.bench.samples import Sampler
 from novadocker.host.bench.servers import Api, Kind
 from novadocker.host.bench.wanted import Wanted
 from novadocker.host.bench.watcher import Watcher, heard_by
@@ -83,6 +84,8 @@ class Bench:
             open_.callback(look.close)
             if "containers" in parts:
                 report["containers"] = self._containers(kind, look)
+            if "idle" in parts:
+                report["idle"] = self._idle(kind, look)
             if {"vms", "virsh"} & set(parts):
                 self._vms(report, look)
 
@@ -102,6 +105,31 @@ class Bench:
             f"control plane: {found['control_plane_mib']} MiB, idle {found['idle_percent']} % of a core"
         )
         return found
+
+    def soak(self) -> dict[str, Any]:
+        """What is left of many servers that came and went; none of the instrument's is there meanwhile."""
+        wanted, kind = self._wanted, self._kind("container")
+        engine = Engine(self._cloud.layout.docker_socket)
+        with ExitStack() as open_:
+            open_.callback(engine.close)
+            watcher = open_.enter_context(self._watched("nova-docker", None))
+            sampler = Sampler(self._cloud, self._scales, engine)
+            return soak.measure(
+                watcher, kind, sampler, count=wanted.soak_servers, at_once=wanted.soak_at_once, say=self._say
+            )
+
+    def _idle(self, kind: Kind, look: Lookout) -> dict[str, Any]:
+        wanted = self._wanted
+        with self._watched("nova-docker", None) as watcher:
+            return idle.measure(
+                watcher,
+                kind,
+                look,
+                count=wanted.idle_servers,
+                at_once=wanted.at_once,
+                seconds=wanted.idle_seconds,
+                say=self._say,
+            )
 
     def _containers(self, kind: Kind, look: Lookout) -> dict[str, Any]:
         with self._watched("nova-docker", look, must_answer=True) as watcher:

@@ -79,9 +79,14 @@ class Api:
         )
 
     def delete(self, server: str) -> float:
-        """Ask for the end of a server; returns when that was asked, in seconds of the epoch."""
+        """Ask for the end of a server; returns when that was asked, in seconds of the epoch.
+
+        :raises NovaDockerError: if Nova refuses; one that has gone is fine.
+        """
         began = time.time()
-        self._compute.delete(f"/servers/{server}", timeout=_PATIENCE)
+        answer = self._compute.delete(f"/servers/{server}", timeout=_PATIENCE)
+        if answer.status_code not in (204, 404):
+            raise NovaDockerError(f"Nova refused the end of the server {server}.", facts=answer.text[:500])
         return began
 
     def look(self, server: str) -> dict[str, Any] | None:
@@ -169,7 +174,7 @@ def disk_gb(connection: Connection, cloud: Cloud, *, count: int) -> int:
         raise NovaDockerError(
             f"{count} servers do not fit the share of containers.",
             facts="; ".join(short),
-            hint="Choose less: --at-once.",
+            hint="Choose less: --at-once, or --servers for the part `idle`.",
         )
     return 1 if fit["DISK_GB"] >= count else 0
 

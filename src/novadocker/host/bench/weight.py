@@ -123,6 +123,22 @@ class Scales:
         after = self.times()
         return {name: spent / (after.at - before.at) for name, spent in before.until(after).items()}
 
+    def descriptors(self) -> dict[str, int]:
+        """Open files by service."""
+        return self._count(lambda process: process.num_fds())
+
+    def threads(self) -> dict[str, int]:
+        """Threads by service."""
+        return self._count(lambda process: process.num_threads())
+
+    def pids(self) -> set[int]:
+        """All processes of the cloud, those of its servers among them."""
+        groups = (*self._groups.values(), *self._servers)
+        return {pid for group in groups for pid in cgroups.members(group)}
+
+    def _count(self, ask: Callable[[psutil.Process], int]) -> dict[str, int]:
+        return {name: int(count) for name, count in self._sum(ask, apart=True).items()}
+
     def _sum(self, ask: Callable[[psutil.Process], float], *, apart: bool) -> dict[str, float]:
         found: dict[str, float] = {}
         # Where dockerd moves containers in some hierarchies only, they stay in its own group in the others.

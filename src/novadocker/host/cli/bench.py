@@ -16,10 +16,11 @@ from rich.table import Table
 from novadocker.errors import NovaDockerError
 from novadocker.host.bench import measure, ratios
 from novadocker.host.bench.wanted import PARTS, QUICK, Wanted
-from novadocker.host.cli import needs
+from novadocker.host.cli import needs, soaked
 from novadocker.host.config import HostConfig
 
 _COUNT = click.IntRange(1, 200)
+_MANY = click.IntRange(1, 10000)
 _QUICK = Wanted(parts=QUICK, servers=5, at_once=5)
 
 
@@ -27,8 +28,12 @@ _QUICK = Wanted(parts=QUICK, servers=5, at_once=5)
     epilog="Example: nova-docker bench --json > before.json; …; nova-docker bench --compare before.json",
     short_help="Measure what servers take.",
 )
-@click.option("--servers", type=_COUNT, help="How many are booted one after the other. [20]")
-@click.option("--at-once", type=_COUNT, help="How many are booted at once. [10]")
+@click.option(
+    "--servers",
+    type=_MANY,
+    help="How many are booted one after the other; in all, of soak and idle. [20; soak 500, idle 100]",
+)
+@click.option("--at-once", type=_COUNT, help="How many are booted at once. [10; soak 4]")
 @click.option("--vms", type=_COUNT, help="How many VMs, both ways: they take long. [3]")
 @click.option(
     "--only",
@@ -67,6 +72,9 @@ def bench(
     The floors are what Docker, libvirt and Nova take alone, on this machine, in the same run: docker create
     and start, virsh define and start, and a boot on a nova-compute that does nothing. ACTIVE counts of a
     container only if it answers at that moment. All that is made for it is removed again.
+
+    Some parts run only where --only names them: soak (whether many servers that come and go leave anything),
+    idle (what many cost that do nothing) and cycle (up and down, of a second cloud).
     """
     known = None if set(only) == {"cycle"} else needs.a_cloud(config)
     needs.root()
@@ -76,6 +84,9 @@ def bench(
         servers=servers or usual.servers,
         at_once=at_once or usual.at_once,
         vms=vms or usual.vms,
+        soak_servers=servers or usual.soak_servers,
+        soak_at_once=at_once or usual.soak_at_once,
+        idle_servers=servers or usual.idle_servers,
     )
     before = _read(compare) if compare else None
     with _cleaning_up_when_told_to_end():
@@ -107,6 +118,8 @@ def show(report: dict[str, Any], before: dict[str, Any] | None, *, console: Cons
     for kind in ("containers", "vms", "nothing"):
         if kind in report:
             console.print(_phases(kind, report[kind]))
+    if "soak" in report:
+        soaked.show(report["soak"], console=console)
     console.print(_figures(report, before))
     for line in ratios.unlike(before, report) if before else []:
         console.print(f"The two runs differ in {line}.")

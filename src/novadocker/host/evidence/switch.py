@@ -53,6 +53,14 @@ def _port(port: dict[str, Any], interfaces: dict[str, dict[str, Any]]) -> dict[s
     }
 
 
+def ports(socket: Path) -> list[str]:
+    """The names of all ports, the bridges' own among them.
+
+    :raises NotSeen: if no switch answers there.
+    """
+    return [str(row["name"]) for row in _rows(socket, "Port", "name")]
+
+
 def cookies(bridge: str, *, folder: Path) -> dict[str, int]:
     """How many flows of a bridge bear which cookie: an agent marks its own with one of its own.
 
@@ -67,12 +75,13 @@ def cookies(bridge: str, *, folder: Path) -> dict[str, int]:
     return dict(Counter(_COOKIE.findall("\n".join(flows))))
 
 
-def _rows(socket: Path, table: str) -> list[dict[str, Any]]:
+def _rows(socket: Path, table: str, *columns: str) -> list[dict[str, Any]]:
     if not socket.exists():
         raise NotSeen(f"no Open vSwitch answers at {socket}")
-    words = ["ovs-vsctl", f"--db=unix:{socket}", "--no-wait", "--timeout=10", "--format=json", "list", table]
+    words = ["ovs-vsctl", f"--db=unix:{socket}", "--no-wait", "--timeout=10", "--format=json"]
+    words += [f"--columns={','.join(columns)}"] if columns else []
     try:
-        done = run.run(words, check=False, seconds=15)
+        done = run.run([*words, "list", table], check=False, seconds=15)
     except run.CommandFailed as error:
         raise NotSeen(str(error)) from error
     if done.code != 0:
