@@ -18,6 +18,7 @@ from tests.functional.host import grounds
 from novadocker import poll
 from novadocker.host import config, datapath_tap
 from novadocker.host.bootstrap import switch
+from novadocker.host.evidence import switch as evidence_switch
 from novadocker.host.services import ovs
 from novadocker.host.services.model import Cloud
 
@@ -110,3 +111,21 @@ def test_who_waits_for_a_switch_that_ends_ends_too(place):
     assert datapath_tap.rename_when_made("ndk-x-dp", pid=process.pid) is False
     process.wait()
     assert datapath_tap.rename_when_made("ndk-x-dp", pid=process.pid) is False
+
+
+def test_what_a_switch_says_of_a_port_is_its_one_interface_s(place):
+    cloud = _cloud(place, "nova-docker")
+    with _runs(cloud, bridge="ndk-int"):
+        interface = ["set", "Interface", "gone", "external_ids:iface-id=of-neutron"]
+        _vsctl(cloud, "add-port", "ndk-int", "gone", "--", *interface)
+
+        def missing() -> str | None:
+            (bridge,) = evidence_switch.state(cloud.layout.ovs_socket)["bridges"]
+            (port,) = [each for each in bridge["ports"] if each["name"] == "gone"]
+            assert port["external_ids"] == {"iface-id": "of-neutron"}
+            return None if "No such device" in port["error"] else f"its error: {port['error']}"
+
+        poll.until(missing, why="the port's error", seconds=20, pause=0.05)
+        _vsctl(cloud, "del-port", "ndk-int", "gone")
+        (bridge,) = evidence_switch.state(cloud.layout.ovs_socket)["bridges"]
+        assert [each["name"] for each in bridge["ports"]] == ["ndk-int"]

@@ -25,7 +25,7 @@ def state(socket: Path) -> dict[str, Any]:
     interfaces = {row["_uuid"]: row for row in _rows(socket, "Interface")}
     bridges = []
     for bridge in _rows(socket, "Bridge"):
-        held = [ports[each] for each in bridge["ports"] if each in ports]
+        held = [ports[each] for each in _several(bridge["ports"]) if each in ports]
         bridges.append(
             {
                 "name": bridge["name"],
@@ -42,7 +42,7 @@ def state(socket: Path) -> dict[str, Any]:
 
 
 def _port(port: dict[str, Any], interfaces: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    found = [interfaces[each] for each in port["interfaces"] if each in interfaces]
+    found = [interfaces[each] for each in _several(port["interfaces"]) if each in interfaces]
     first = found[0] if found else {}
     return {
         "name": port["name"],
@@ -88,6 +88,11 @@ def _rows(socket: Path, table: str, *columns: str) -> list[dict[str, Any]]:
         raise NotSeen(f"Open vSwitch does not answer: {done.err.strip()[-150:]}")
     answer = json.loads(done.out)
     return [dict(zip(answer["headings"], map(_plain, row), strict=True)) for row in answer["data"]]
+
+
+def _several(value: Any) -> list[Any]:
+    # A set of one is written as what is in it.
+    return value if isinstance(value, list) else [value]
 
 
 def _plain(value: Any) -> Any:
