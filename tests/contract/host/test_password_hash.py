@@ -13,10 +13,10 @@ pytestmark = pytest.mark.functional
 SCRIPT = """
 import keystone.conf
 from keystone.common import password_hashing
-from novadocker.host.bootstrap import arrival
+from novadocker.host.bootstrap import identity
 keystone.conf.configure()
-hashed = arrival.hashed("correct horse")
-assert hashed != arrival.hashed("correct horse"), "each has its salt"
+hashed = identity.hashed("correct horse")
+assert hashed != identity.hashed("correct horse"), "each has its salt"
 assert password_hashing.check_password("correct horse", hashed)
 assert not password_hashing.check_password("wrong horse", hashed)
 """

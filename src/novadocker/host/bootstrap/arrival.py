@@ -6,10 +6,7 @@ A note in the cloud's data says that it has been loaded, and stays until all of 
 where it finds one, `up` goes on.
 """
 
-import base64
-import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 
 from novadocker import files
@@ -19,14 +16,6 @@ from novadocker.host.services import mariadb
 from novadocker.host.services.model import Cloud
 from novadocker.host.state import Layout
 
-# As many as Keystone takes itself for this kind of hash (keystone/common/password_hashers/pbkdf2.py). Its
-# usual kind, bcrypt, takes ten times as long at every login, which protects words that people choose.
-_ROUNDS = 25000
-_SET_PASSWORD = (
-    "UPDATE keystone.password SET password_hash = %s, expires_at = NULL, expires_at_int = NULL "
-    "WHERE local_user_id IN "
-    "(SELECT id FROM keystone.local_user WHERE name = %s AND domain_id = 'default')"
-)
 # A service first reports when it has run for five seconds (nova/servicegroup/api.py): until then one that was
 # there before counts as down, while a new one does not. Its probe says whether it listens.
 _SEEN = "UPDATE nova.services SET last_seen_up = UTC_TIMESTAMP() WHERE deleted = 0"
@@ -74,21 +63,12 @@ def _renew(cloud: Cloud, cursor: databases.Cursor, *, keypair: str) -> None:
     for owner in sorted({mariadb.owner(name) for name in mariadb.DATABASES}):
         password = cloud.secrets[f"{owner}-db"]
         cursor.execute(f"ALTER USER `{owner}`@`localhost` IDENTIFIED BY %s", (password,))
-    for user, password in identity.passwords(cloud).items():
-        cursor.execute(_SET_PASSWORD, (hashed(password), user))
+    identity.set_passwords(cloud, cursor)
     # `up` makes another, with a private half that only this machine has.
     cursor.execute(
         "DELETE FROM nova_api.key_pairs WHERE name = %s AND public_key = %s",
         (content.KEYPAIR, keypair),
     )
-
-
-def hashed(password: str) -> str:
-    """A password as Keystone keeps it."""
-    salt = os.urandom(16)
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ROUNDS)
-    words = [base64.b64encode(each).rstrip(b"=").decode() for each in (salt, digest)]
-    return f"$pbkdf2-sha512${_ROUNDS}${'$'.join(words)}"
 
 
 def _read(layout: Layout) -> Arrival:
