@@ -7,7 +7,7 @@ import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import docker
 import requests
 import urllib3
 from docker import errors as docker_errors
+from docker.transport import UnixHTTPAdapter
 from docker.types import DriverConfig, LogConfig, Mount
 from oslo_log import log as logging
 
@@ -34,6 +35,9 @@ _SLOW = 3600
 # What the kernel takes of a mount's options: a page, with the zero at its end.
 _MOUNT_OPTIONS = 4096
 
+# Connections to the daemon that are kept. Nova builds ten servers at once, and may delete others.
+_CONNECTIONS = 32
+
 # Console output kept per server, by Docker itself: two files, the older one dropped when the newer is full.
 # Its `local` format keeps every byte; json-file turns those that are no UTF-8 into U+FFFD.
 _LOG_LIMIT = {"max-size": "1m", "max-file": "2"}
@@ -45,6 +49,14 @@ _NOT_PLAIN = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
 _AROUND = 16 << 10
 
 
+class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]
+    """Connections to the daemon's socket, whatever is asked for: the SDK keeps some for each address."""
+
+    def get_connection(self, url: str, proxies: Any = None) -> Any:
+        """Return the pool."""
+        return super().get_connection("http+docker://localhost", proxies)
+
+
 class DockerEngine:
     """A Docker daemon behind its socket."""
 
@@ -52,8 +64,8 @@ class DockerEngine:
         self._url = url
         self._timeout = timeout
         self._version: str | None = None
-        # A requests session is not safe between threads, and Nova calls from many.
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._shared: Any = None
 
     def facts(self) -> EngineFacts:
         """Ask the daemon about itself; settles the API version when first called."""
@@ -307,8 +319,8 @@ class DockerEngine:
 
     def load(self, archive: Iterable[bytes]) -> None:
         """Load a docker-save archive, with the tags written in it."""
-        with self._translate("load an image"):
-            for line in self._connect(timeout=_SLOW).load_image(iter(archive), quiet=True):
+        with self._translate("load an image"), closing(self._connect(timeout=_SLOW)) as api:
+            for line in api.load_image(iter(archive), quiet=True):
                 if "error" in line:
                     raise EngineError("The Docker daemon refused the image.", facts=str(line["error"]))
 
@@ -322,8 +334,10 @@ class DockerEngine:
         Its processes pause meanwhile. What Docker commits has the container's settings: its labels, hostname
         and environment. Of that image only the layers are used.
         """
-        with self._translate(f"commit container {container}"):
-            api = self._connect(timeout=_SLOW)
+        with (
+            self._translate(f"commit container {container}"),
+            closing(self._connect(timeout=_SLOW)) as api,
+        ):
             base = self.image(api.inspect_container(container)["Image"])
             if base is None:
                 raise NotFound(f"Could not commit container {container}.", facts="Its image is gone.")
@@ -402,13 +416,9 @@ class DockerEngine:
         return _Events(stream, self._translate)
 
     def _stream(self, doing: str, ask: Callable[[Any], Iterable[bytes]]) -> Iterator[bytes]:
-        with self._translate(doing):
-            # A connection of its own: whoever stops reading in the middle closes it.
-            api = self._connect(timeout=_SLOW)
-            try:
-                yield from ask(api)
-            finally:
-                api.close()
+        # A connection of its own: whoever stops reading in the middle closes it.
+        with self._translate(doing), closing(self._connect(timeout=_SLOW)) as api:
+            yield from ask(api)
 
     def shell(self, container: str, *, command: tuple[str, ...]) -> Terminal:
         """Run a command in a running container, on a terminal of its own."""
@@ -448,17 +458,22 @@ class DockerEngine:
             return {}
 
     def _api(self) -> Any:
-        api = getattr(self._local, "api", None)
-        if api is None:
-            api = self._local.api = self._connect()
-        return api
+        # One for all threads: Nova starts one for many a task, and a client each left hundreds of connections
+        # open until Python looked for garbage. Nothing is kept in its session, and its pool is for threads.
+        with self._lock:
+            if self._shared is None:
+                self._shared = self._connect()
+            return self._shared
 
     def _connect(self, *, timeout: int | None = None) -> Any:
+        timeout = timeout or self._timeout
         with self._translate("reach the Docker daemon"):
-            api = docker.APIClient(
-                base_url=self._url, version=self._version or "auto", timeout=timeout or self._timeout
-            )
+            api = docker.APIClient(base_url=self._url, version=self._version or "auto", timeout=timeout)
         self._version = api._version
+        first = api._custom_adapter  # by which it has asked for the version
+        first.close()
+        one = _OnePool(first.socket_path, timeout=timeout, max_pool_size=_CONNECTIONS)
+        api.mount("http+docker://", one)
         return api
 
     @contextmanager

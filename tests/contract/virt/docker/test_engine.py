@@ -488,3 +488,27 @@ def test_output_is_kept_byte_for_byte(bench: Bench) -> None:
         assert bench.engine.wait(name, timeout=5) == 0
         said = bench.engine.logs(name, limit=1000)
         assert sorted(said) == sorted(b"\xff\xfe\x00\x80a\xc3\xbc\n")
+
+
+def test_threads_that_live_on_share_few_connections(bench: Bench) -> None:
+    before, asked, enough = _open_files(), threading.Semaphore(0), threading.Event()
+
+    def ask(number: int) -> None:
+        for reference in (f"one:{number}", f"two:{number}"):
+            bench.engine.image(reference)
+        asked.release()
+        enough.wait(30)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+        assert asked.acquire(timeout=10)
+    open_files = _open_files()
+    enough.set()
+    for thread in threads:
+        thread.join()
+    assert open_files <= before + 5
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
