@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RUNTIME = "runc"
 NAME = "nova-docker"
+SANDBOXES = "nova-docker-sandbox"
 
 # What an open gate says, and the seconds that a start waits at one: its container is locked meanwhile, in
 # dockerd, which answers no question about it. A start that fails leaves runc's process, which is to become
@@ -58,6 +59,15 @@ case " $* " in
 esac
 exec {runtime} "$@"
 '''
+"""
+
+_SANDBOX = """#!/bin/sh
+for word; do
+    shift
+    set -- "$@" "$word"
+    [ "$word" = create ] && set -- "$@" --no-new-keyring
+done
+exec {runtime} "$@"
 """
 
 _BTRFS = 0x94
@@ -103,6 +113,15 @@ def program(*, gates: str) -> str:
     shell = _SHELL.format(gates=shlex.quote(gates), patience=_PATIENCE, open=OPEN, runtime=RUNTIME)
     with open(__file__) as source:  # noqa: PTH123 - pathlib takes as long to import as the rest
         return shell + source.read()
+
+
+def sandbox_program() -> str:
+    """Return the file that dockerd runs for sandboxes: runc, without a keyring for each.
+
+    The kernel lets a user have 200 keys (kernel.keys.maxkeys), and root of all containers is one user. A
+    sandbox runs our one system call, which asks for no key.
+    """
+    return _SANDBOX.format(runtime=RUNTIME)
 
 
 def main(argv: "list[str]") -> None:

@@ -24,9 +24,11 @@ class Runtime:
     def __init__(self, folder: Path) -> None:
         self.program, self.gates, runc = folder / "runtime", folder / "it's gates", folder / "bin" / "runc"
         self.program.write_text(oci_runtime.program(gates=str(self.gates)))
+        self.sandboxes = folder / "sandbox-runtime"
+        self.sandboxes.write_text(oci_runtime.sandbox_program())
         runc.parent.mkdir()
         runc.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
-        for each in (self.program, runc):
+        for each in (self.program, self.sandboxes, runc):
             each.chmod(0o755)
         self._path = f"{runc.parent}:{os.environ['PATH']}"
 
@@ -99,4 +101,10 @@ def test_a_start_does_not_wait_for_who_has_died(runtime: Runtime) -> None:
     assert "kill" in waiting.communicate(timeout=20)[0]
     assert waiting.returncode == 1
     Gates(runtime.gates).prepare()
+    assert runtime.run(WORDS) == "|".join(WORDS) + "|"
+
+
+def test_a_sandbox_is_created_without_a_keyring(runtime: Runtime) -> None:
+    runtime.program = runtime.sandboxes
+    assert runtime.run(["--log", "a b", "create", "f00d"]) == "--log|a b|create|--no-new-keyring|f00d|"
     assert runtime.run(WORDS) == "|".join(WORDS) + "|"

@@ -13,6 +13,7 @@ SETTINGS = Path("/etc/nova/nova-docker")
 OVERLAY = SETTINGS / "nova-docker.conf"
 DAEMON = SETTINGS / "daemon.json"
 RUNTIME = SETTINGS / "runtime"
+SANDBOX_RUNTIME = SETTINGS / "sandbox-runtime"
 UNITS = Path("/etc/systemd/system")
 STATE = Path("/var/lib") / SERVICE
 STORAGE = Path("/var/lib") / ENGINE

@@ -38,6 +38,12 @@ def write(decided: Decided) -> Overlay:
                 place=model.RUNTIME,
                 mode=0o755,
             ),
+            Rendered(
+                name=model.SANDBOX_RUNTIME.name,
+                content=oci_runtime.sandbox_program(),
+                place=model.SANDBOX_RUNTIME,
+                mode=0o755,
+            ),
         ]
     if decided.division.libvirt:
         files.append(Rendered(name="libvirt.conf.add", content=_text("libvirt.conf.add", decided)))
@@ -77,7 +83,10 @@ def _daemon() -> str:
         "userns-remap": "default",
         "storage-driver": "btrfs",
         "live-restore": True,
-        "runtimes": {oci_runtime.NAME: {"path": str(model.RUNTIME)}},
+        "runtimes": {
+            oci_runtime.NAME: {"path": str(model.RUNTIME)},
+            oci_runtime.SANDBOXES: {"path": str(model.SANDBOX_RUNTIME)},
+        },
         "default-runtime": oci_runtime.NAME,
         "log-level": "warn",
     }

@@ -138,7 +138,7 @@ def _storage(it: Decided) -> Step:
 
 
 def _engine(places: dict[str, Rendered]) -> Step:
-    names = [f"{model.ENGINE}.service", model.DAEMON.name, model.RUNTIME.name]
+    names = [f"{model.ENGINE}.service", model.DAEMON.name, model.RUNTIME.name, model.SANDBOX_RUNTIME.name]
     unit = f"{model.ENGINE}.service"
     docker = f"docker -H unix://{model.SOCKET}"
     return Step(

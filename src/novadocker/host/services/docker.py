@@ -45,7 +45,8 @@ def containerd(cloud: Cloud) -> Service:
 def docker(cloud: Cloud) -> Service:
     """The daemon of the docker hypervisor."""
     layout = cloud.layout
-    settings, runtime = layout.etc / "docker" / "daemon.json", layout.etc / "docker" / "runtime"
+    place = layout.etc / "docker"
+    settings, runtime, sandboxes = place / "daemon.json", place / "runtime", place / "sandbox-runtime"
     return Service(
         name="dockerd",
         needs=("docker-storage", "containerd"),
@@ -74,7 +75,10 @@ def docker(cloud: Cloud) -> Service:
                         "live-restore": True,
                         "cgroup-parent": f"/{cloud.config.name}/servers",
                         "exec-opts": ["native.cgroupdriver=cgroupfs"],
-                        "runtimes": {oci_runtime.NAME: {"path": str(runtime)}},
+                        "runtimes": {
+                            oci_runtime.NAME: {"path": str(runtime)},
+                            oci_runtime.SANDBOXES: {"path": str(sandboxes)},
+                        },
                         "default-runtime": oci_runtime.NAME,
                         "log-level": "warn",
                     },
@@ -88,6 +92,7 @@ def docker(cloud: Cloud) -> Service:
                 content=oci_runtime.program(gates=str(start_gates(cloud))),
                 mode=0o755,
             ),
+            ConfigFile(path=sandboxes, content=oci_runtime.sandbox_program(), mode=0o755),
         ),
         folders=(Folder(path=layout.run / "docker", mode=0o755),),
         ready=Command(

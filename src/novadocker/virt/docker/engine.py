@@ -35,6 +35,9 @@ _SLOW = 3600
 # What the kernel takes of a mount's options: a page, with the zero at its end.
 _MOUNT_OPTIONS = 4096
 
+# What runc says where the kernel's quota for a user is used up: each container has a key, and all one user.
+_NO_KEY = "unable to create session key: disk quota exceeded"
+
 # Connections to the daemon that are kept. Nova builds ten servers at once, and may delete others.
 _CONNECTIONS = 32
 
@@ -87,6 +90,7 @@ class DockerEngine:
             user_namespaces="name=userns" in options,
             seccomp="name=seccomp" in options and "profile=unconfined" not in options,
             runtime=info.get("DefaultRuntime", ""),
+            runtimes=frozenset(info.get("Runtimes") or ()),
             live_restore=bool(info.get("LiveRestoreEnabled")),
         )
 
@@ -483,7 +487,14 @@ class DockerEngine:
             yield
         except docker_errors.APIError as error:
             kind = {404: NotFound, 409: Busy}.get(error.status_code or 0, EngineError)
-            raise kind(f"Could not {doing}.", facts=str(error.explanation or error)) from error
+            facts = str(error.explanation or error)
+            if _NO_KEY in facts:
+                raise EngineError(
+                    f"Could not {doing}.",
+                    facts="The kernel gives containers' root no more keys: kernel.keys.maxkeys.",
+                    hint="sysctl kernel.keys.maxkeys=2000",
+                ) from error
+            raise kind(f"Could not {doing}.", facts=facts) from error
         except requests.exceptions.ReadTimeout as error:
             raise _TimedOut(f"Could not {doing}: no answer in time.") from error
         except requests.exceptions.ConnectionError as error:

@@ -37,6 +37,7 @@ class EngineFacts:
     user_namespaces: bool = False
     seccomp: bool = False
     runtime: str = ""
+    runtimes: frozenset[str] = frozenset()
     live_restore: bool = False
 
     @property
@@ -50,7 +51,9 @@ class EngineFacts:
 
         What is in front of runc guards what a tenant runs; a sandbox runs our one system call.
         """
-        return oci_runtime.RUNTIME if self.runtime == oci_runtime.NAME else ""
+        if self.runtime != oci_runtime.NAME:
+            return ""
+        return oci_runtime.SANDBOXES if oci_runtime.SANDBOXES in self.runtimes else oci_runtime.RUNTIME
 
     @property
     def holds_starts(self) -> bool:

@@ -16,6 +16,7 @@ from tests.fakes import docker_archive
 from tests.fakes.engine import FakeEngine
 from tests.functional.virt.docker import daemons
 
+from novadocker import oci_runtime
 from novadocker.virt.docker import archive, disk_image, injection, names, pause, spec
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.doors import Engine
@@ -170,6 +171,24 @@ def test_a_held_process_that_cannot_run_says_so_when_it_is_let(bench: Bench) -> 
     ):
         begin()
     bench.engine.remove(name)
+
+
+def test_a_sandbox_takes_none_of_the_kernel_s_keys(bench: Bench) -> None:
+    if not bench.real:
+        return
+    sandboxes = [bench.container(runtime=oci_runtime.SANDBOXES) for _ in range(5)]
+    before = _keys()
+    for name in sandboxes:
+        bench.engine.start(name)
+    assert _keys() <= before  # those of containers that have ended go in the course of time
+    for name in sandboxes:
+        bench.engine.remove(name)
+
+
+def _keys() -> int:
+    """Return how many keys the users that are not root have (proc_key_users)."""
+    lines = [line.split() for line in Path("/proc/key-users").read_text().splitlines()]
+    return sum(int(words[2].split("/")[0]) for words in lines if words[0] != "0:")
 
 
 def test_a_name_is_taken_once(bench: Bench) -> None:

@@ -98,6 +98,7 @@ class Dockerd:
             f"--host={self.url}", f"--storage-driver={self.storage}",
             "--exec-opt=native.cgroupdriver=cgroupfs", f"--cgroup-parent=/{self.place.name}",
             f"--add-runtime={oci_runtime.NAME}={self._runtime()}", f"--default-runtime={oci_runtime.NAME}",
+            f"--add-runtime={oci_runtime.SANDBOXES}={self._sandbox_runtime()}",
         ]  # fmt: skip
         self._running = running(command, log=self.place / "log", ready=self.socket.exists)
         self.process = self._running.__enter__()
@@ -105,6 +106,12 @@ class Dockerd:
     def _runtime(self) -> Path:
         runtime = self.place / "runtime"
         runtime.write_text(oci_runtime.program(gates=str(self.gates)))
+        runtime.chmod(0o755)
+        return runtime
+
+    def _sandbox_runtime(self) -> Path:
+        runtime = self.place / "sandbox-runtime"
+        runtime.write_text(oci_runtime.sandbox_program())
         runtime.chmod(0o755)
         return runtime
 

@@ -134,9 +134,20 @@ def test_a_sandbox_can_do_nothing() -> None:
     assert made.stop_signal == "SIGKILL"
 
 
-@pytest.mark.parametrize(("default", "wanted"), [("nova-docker", "runc"), ("runc", ""), ("kata", "")])
-def test_a_sandbox_needs_no_guard_in_front_of_runc(default: str, wanted: str) -> None:
-    ground = replace(GROUND, sandbox_runtime=replace(FACTS, runtime=default).sandbox_runtime)
+@pytest.mark.parametrize(
+    ("default", "others", "wanted"),
+    [
+        ("nova-docker", ("nova-docker-sandbox",), "nova-docker-sandbox"),
+        ("nova-docker", (), "runc"),
+        ("runc", ("nova-docker-sandbox",), ""),
+        ("kata", (), ""),
+    ],
+)
+def test_a_sandbox_needs_no_guard_in_front_of_runc(
+    default: str, others: tuple[str, ...], wanted: str
+) -> None:
+    found = replace(FACTS, runtime=default, runtimes=frozenset({default, *others}))
+    ground = replace(GROUND, sandbox_runtime=found.sandbox_runtime)
     assert spec.sandbox(SERVER, image="sha256:2", ground=ground).runtime == wanted
     assert spec.workload(SERVER, image=IMAGE, ground=ground).runtime == ""
 
