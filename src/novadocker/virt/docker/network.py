@@ -3,7 +3,8 @@
 """A server's network: its ports plugged and its interfaces brought in, ready before its process."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -85,12 +86,14 @@ class Network:
             with _alone(instance):
                 present = self._interfaces.present(pid=pid)
                 for one, plan in zip(vifs, plans, strict=True):
-                    self._plug(instance, one, plan, keep=plan.mac in present)
+                    self._make_pair(instance, one, plan, keep=plan.mac in present)
                 new = {plan.port_id for plan in plans if plan.mac not in present}
-                if adjust and present:
-                    self._interfaces.adjust(context, plans, pid=pid)
-                if new:
-                    self._interfaces.bring_in(context, plans, pid=pid, only=new)
+                # The kernel takes its time over a move to another namespace, the switch over a port.
+                with ThreadPoolExecutor(max_workers=1) as beside:
+                    inside = beside.submit(self._bring_in, context, plans, pid, new, adjust and bool(present))
+                    for one, plan in zip(vifs, plans, strict=True):
+                        self._plug(instance, one, plan)
+                    inside.result()
             done("plugged")
             if by_mark:
                 self._await_marks(plans)
@@ -106,7 +109,8 @@ class Network:
         _refuse_unusable(plans)
         with _alone(instance):
             for one, plan in zip(vifs, plans, strict=True):
-                self._plug(instance, one, plan, keep=False)
+                self._make_pair(instance, one, plan, keep=False)
+                self._plug(instance, one, plan)
 
     def attach(self, context: Any, instance: Any, vifs: list[Vif], port_id: str, *, pid: int) -> None:
         """Give a server that has a namespace one more interface, under the first free name.
@@ -119,7 +123,8 @@ class Network:
             for one, plan in zip(vifs, plans, strict=True):
                 if plan.port_id == port_id and plan.mac not in present:
                     _refuse_unusable([plan])
-                    self._plug(instance, one, plan, keep=False)
+                    self._make_pair(instance, one, plan, keep=False)
+                    self._plug(instance, one, plan)
                     self._interfaces.bring_in(context, plans, pid=pid, only={port_id})
                     self._interfaces.adjust(context, plans, pid=pid)
                     if self._wait_for_mark:
@@ -157,7 +162,7 @@ class Network:
                 self._switch.remove(port.device)
                 self._delete_pair(port.device)
         for device in self._netlink.owned(self._owner):
-            # A server's own is marked in the switch, or its other end is inside: plugging goes in that order.
+            # A server's own is marked in the switch, or its other end is inside.
             if not device.peer_here:
                 continue
             left = self._switch.port(device.name)
@@ -178,7 +183,15 @@ class Network:
             LOG.warning("Port %(id)s stays: %(why)s", {"id": one["id"], "why": error}, instance=instance)
         self._delete_pair(one["devname"])
 
-    def _plug(self, instance: Any, one: Vif, plan: VifPlan, *, keep: bool) -> None:
+    def _bring_in(
+        self, context: Any, plans: Sequence[VifPlan], pid: int, new: set[str], adjust: bool
+    ) -> None:
+        if adjust:
+            self._interfaces.adjust(context, plans, pid=pid)
+        if new:
+            self._interfaces.bring_in(context, plans, pid=pid, only=new)
+
+    def _make_pair(self, instance: Any, one: Vif, plan: VifPlan, *, keep: bool) -> None:
         found = self._netlink.device(plan.host_device)
         if found is not None and not keep and (found.kind != "veth" or not found.peer_here):
             # A tap from an interrupted plug, or a pair whose other end is in a namespace that is going away.
@@ -196,6 +209,8 @@ class Network:
                 mtu=plan.mtu,
                 alias=names.device_alias(host=self._owner, port_id=plan.port_id),
             )
+
+    def _plug(self, instance: Any, one: Vif, plan: VifPlan) -> None:
         bridge = self._plugging.plug(instance, self._on_chassis(one))
         if bridge is not None:
             self._netlink.join_bridge(plan.host_device, bridge=bridge)

@@ -3,6 +3,7 @@
 """A server's life, put together from the rooms: built, run, removed. The order of things is decided here."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -98,10 +99,13 @@ class Servers:
                 self._ports.connect(context, instance, vifs, pid=pid, events=events, done=progress.done)
                 told.result()
             progress.done("network ready")
+            let = time.monotonic()
             begin()
         if start:
             progress.done("started")
-            self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
+            # It runs since shortly after it was let; that Docker has noted so, took a moment.
+            left = self._settings.start_watch - (time.monotonic() - let)
+            self._containers.watch(instance.uuid, seconds=max(left, self._settings.start_watch / 2))
         LOG.info("Built: %s", progress, instance=instance)
 
     def _begun(self, uuid: str, *, start: bool) -> AbstractContextManager[Callable[[], None]]:
