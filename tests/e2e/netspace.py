@@ -53,7 +53,16 @@ print(received * 8 / 1000 / max(last - began, 0.001))
 """
 _SOURCE = """
 import socket, sys, time
-connection = socket.create_connection((sys.argv[1], 5001), timeout=15)  # its rule may be a moment old
+# Its rule may be a moment old, and TCP itself would ask again after 1, 3, 7 and 15 seconds only.
+late = time.monotonic() + 20
+while True:
+    try:
+        connection = socket.create_connection((sys.argv[1], 5001), timeout=1)
+        break
+    except OSError:
+        if time.monotonic() > late:
+            raise
+connection.settimeout(15)
 end = time.monotonic() + float(sys.argv[2])
 try:
     while time.monotonic() < end:
