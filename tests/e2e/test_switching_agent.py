@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from tests.e2e.backends import BACKEND, BOTH, OVS
-from tests.e2e.cloud import CONTAINER, KINDS, WORDS, get, until
+from tests.e2e.cloud import CONTAINER, KINDS, MACHINE, WORDS, get, until
 from tests.e2e.containers import answers
 
 AGENT = "neutron-openvswitch-agent"
@@ -102,6 +102,32 @@ def test_without_the_agent_a_boot_says_so_and_the_server_can_be_deleted(own_clou
 def test_one_floating_ip_reaches_another_behind_the_same_router(servers, kind):
     other = next(one for one in servers.values() if one.kind != kind)
     assert WORDS[other.kind] in servers[kind].fetch(f"http://{other.address}/")
+
+
+@OVS
+def test_an_address_that_is_free_again_is_another_vm_s(cloud, images):
+    """dnsmasq holds on to a lease for a day, unless the agent gives it back; the next VM would get none."""
+    network = cloud.connection.network
+    (tenant,) = [one for one in network.networks() if one.name == "private"]
+    fixed: list[dict[str, str]] = []
+    for number in (1, 2):
+        port = network.create_port(
+            network_id=tenant.id, name="e2e-lease", **({"fixed_ips": fixed} if fixed else {})
+        )
+        try:
+            networks = [{"port": port.id}]
+            with cloud.server(f"e2e-lease-{number}", images[MACHINE], networks=networks) as server:
+                assert cloud.settled(server).status == "ACTIVE"
+                lease = f"{port.mac_address} {port.fixed_ips[0]['ip_address']} "
+                until(lambda lease=lease: lease in _leases(cloud, tenant.id), seconds=90, why="its lease")
+        finally:
+            network.delete_port(port)
+        fixed = [{"ip_address": port.fixed_ips[0]["ip_address"]}]
+        until(lambda lease=lease: lease not in _leases(cloud, tenant.id), seconds=30, why="given back")
+
+
+def _leases(cloud, network_id: str) -> str:
+    return (cloud.run_dir / "neutron-dhcp-agent" / "dhcp" / network_id / "leases").read_text()
 
 
 @BOTH
