@@ -109,5 +109,6 @@ def detailed(usage: Usage, traffic: list[Traffic], *, cpus: int, memory_mb: int)
                 "write_requests": write_requests,
             }
         ],
-        "memory": {"maximum": memory_mb, "used": usage.memory // _MIB},
+        # Begun ones count whole: a small container would be told to use none.
+        "memory": {"maximum": memory_mb, "used": -(-usage.memory // _MIB)},
     }

@@ -41,7 +41,7 @@ class Groups:
                 "proc/self/mountinfo": "\n".join(mounts),
                 "cgroup/cpuacct/s/1/cpuacct.usage": "5000000\n",
                 "cgroup/memory/s/1/memory.usage_in_bytes": f"{20 << 20}\n",
-                "cgroup/memory/s/1/memory.stat": f"cache 1\ntotal_inactive_file {4 << 20}\n",
+                "cgroup/memory/s/1/memory.stat": f"cache 1\ntotal_inactive_file {(5 << 20) - 1}\n",
                 "cgroup/blkio/s/1/blkio.throttle.io_service_bytes_recursive": "8:0 Read 4096\n"
                 "8:0 Write 8192\n8:0 Total 12288\nTotal 12288\n",
                 "cgroup/blkio/s/1/blkio.throttle.io_serviced_recursive": "8:0 Read 1\n8:0 Write 2\nTotal 3\n",
@@ -57,7 +57,7 @@ class Groups:
                 "proc/self/mountinfo": f"30 2 0:40 / {folder}/cgroup rw - cgroup2 cgroup2 rw\n",
                 "cgroup/s/1/cpu.stat": "usage_usec 5000\nuser_usec 1\n",
                 "cgroup/s/1/memory.current": f"{20 << 20}\n",
-                "cgroup/s/1/memory.stat": f"anon 1\ninactive_file {4 << 20}\n",
+                "cgroup/s/1/memory.stat": f"anon 1\ninactive_file {(5 << 20) - 1}\n",
                 "cgroup/s/1/io.stat": "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n",
             },
         )
@@ -73,7 +73,7 @@ def _written(folder: Path, files: dict[str, str]) -> Path:
 @pytest.mark.parametrize("version", [Groups.version_1, Groups.version_2])
 def test_the_kernel_s_counters(tmp_path: Path, version: Callable[..., Path]) -> None:
     assert usage.usage(7, proc=version(tmp_path, pid=7)) == usage.Usage(
-        cpu_time=5_000_000, memory=16 << 20, reads=(1, 4096), writes=(2, 8192)
+        cpu_time=5_000_000, memory=(15 << 20) + 1, reads=(1, 4096), writes=(2, 8192)
     )
 
 
@@ -127,5 +127,5 @@ def test_the_words_of_before(used: Any) -> None:
     told = made.get_diagnostics(server)
     assert told["cpu0_time"] == 5_000_000
     assert told["memory"] == 65536
-    assert told["memory-rss"] == 16384
+    assert told["memory-rss"] == 15360
     assert (told["eth0_rx"], told["eth0_tx_packets"], told["root_write"]) == (1234567, 900, 8192)
