@@ -4,6 +4,7 @@
 
 import socket
 from collections.abc import Iterable
+from typing import Any
 
 from pyroute2 import IPRoute
 
@@ -66,27 +67,28 @@ def rename(name: str, new: str) -> bool:
 
 def ours(names: Iterable[str], *, alias_prefix: str) -> list[str]:
     """The interfaces there are with these names, and those whose alias says that they are the cloud's."""
-    wanted = set(names)
     with IPRoute() as netlink:
-        return [
-            str(link.get_attr("IFLA_IFNAME"))
-            for link in netlink.get_links()
-            if link.get_attr("IFLA_IFNAME") in wanted
-            or (link.get_attr("IFLA_IFALIAS") or "").startswith(alias_prefix)
-        ]
+        return [str(link.get_attr("IFLA_IFNAME")) for link in _ours(netlink, names, alias_prefix)]
 
 
 def remove(names: Iterable[str], *, alias_prefix: str) -> list[str]:
     """Remove the interfaces with these names, and those whose alias says that they are the cloud's."""
-    wanted = set(names)
     removed = []
     with IPRoute() as netlink:
-        for link in netlink.get_links():
-            name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS") or ""
-            if name not in wanted and not alias.startswith(alias_prefix):
-                continue
+        for link in _ours(netlink, names, alias_prefix):
+            name = link.get_attr("IFLA_IFNAME")
             # The other end of a pair may have taken this one with it.
             if netlink.link_lookup(ifname=name):
                 netlink.link("del", index=link["index"])
                 removed.append(name)
     return removed
+
+
+def _ours(netlink: IPRoute, names: Iterable[str], alias_prefix: str) -> list[Any]:
+    wanted = set(names)
+    return [
+        link
+        for link in netlink.get_links()
+        if link.get_attr("IFLA_IFNAME") in wanted
+        or (link.get_attr("IFLA_IFALIAS") or "").startswith(alias_prefix)
+    ]
