@@ -38,8 +38,8 @@ def settle(config: dict[str, Any]) -> None:
         index = link["index"]
         # Or the kernel takes a subnet's other addresses away with its first.
         sysctl(f"ipv4/conf/{name}/promote_secondaries", "1")
-        # Docker turns IPv6 off in a namespace it gave no IPv6 network. Everything is static, so no
-        # router advertisement may add a second address or default route.
+        # Off in the namespaces of older sandboxes, for which Docker did that, and on an interface that comes
+        # in. Everything is static, so no router advertisement may add a second address or default route.
         sysctl("ipv6/conf/lo/disable_ipv6", "0")
         if any(":" in address for address in config["addresses"]):
             sysctl(f"ipv6/conf/{name}/accept_ra", "0")

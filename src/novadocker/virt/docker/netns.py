@@ -166,6 +166,9 @@ def _configure(peer: str, config: dict[str, Any]) -> None:
     with IPRoute() as ip:
         ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
         ip.link("set", index=ip.link_lookup(ifname=peer)[0], ifname=name, address=config["mac"])
+    # Until it is given an IPv6 address: everything is static, and the kernel would make addresses and
+    # default routes of what any router on the network says.
+    addressing.sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
     addressing.settle(config)
     if config["checksum_in_software"]:
         _transmit_checksum_off(name)

@@ -294,3 +294,28 @@ def test_the_kernel_has_all_of_it() -> None:
         finally:
             server.kill()
             server.wait()
+
+
+@pytest.mark.functional
+def test_an_interface_without_an_ipv6_address_has_no_ipv6() -> None:
+    daemons.require("unshare", "nsenter", "ip")
+    with daemons.network_namespace():
+        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        _await_namespace(server)
+
+        def inside() -> str:
+            command = ["nsenter", "-t", str(server.pid), "-n", "ip", "-6", "address", "show", "dev", "eth0"]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+        try:
+            netlink = KernelNetlink()
+            netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+            config = replace(CONFIG, addresses=("10.20.0.5/24",), routes=(("0.0.0.0/0", "10.20.0.1", 0),))
+            netlink.bring_in("ndp0", pid=server.pid, config=config)
+            # Not one of the link's own, with which it would ask for routers.
+            assert inside() == ""
+            netlink.adjust(pid=server.pid, config=CONFIG)
+            assert "fd00::5/64" in inside()
+        finally:
+            server.kill()
+            server.wait()
