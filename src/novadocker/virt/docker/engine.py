@@ -98,7 +98,7 @@ class DockerEngine:
         """Create a container and return its id; raises Busy where the name is taken."""
         api = self._api()
         host_config = api.create_host_config(
-            network_mode=spec.network,
+            network_mode=spec.network or "none",
             mem_limit=spec.memory,
             memswap_limit=spec.memory + spec.swap,
             # The cap is the flavor's; the weight keeps it fair between flavors where processors are
@@ -134,6 +134,7 @@ class DockerEngine:
                 command=list(spec.command) or None,
                 name=spec.name,
                 hostname=spec.hostname or None,
+                network_disabled=not spec.network,
                 user=spec.user or None,
                 environment=dict(spec.environment) or None,
                 working_dir=spec.working_dir or None,

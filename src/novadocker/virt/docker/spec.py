@@ -31,6 +31,7 @@ _INIT_SYSTEMS = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init"
 class ContainerSpec:
     """One container, as the daemon is asked for it. Sizes in bytes.
 
+    :ivar network: a network mode of Docker's; empty for a namespace of its own that Docker does nothing in.
     :ivar cpu_quota: microseconds of processor time in each `cpu_period`; 0 for as much as there is.
     :ivar cpuset: the processors it runs on, listed, and of which nodes its memory is; empty for all.
     :ivar rates: read_bytes, read_iops, write_bytes, write_iops in each second, of the disk `rate_device`.
@@ -116,7 +117,9 @@ def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
         name=names.container(uuid=server.uuid, role=names.SANDBOX),
         image=image,
         labels=names.labels(uuid=server.uuid, host=server.host, role=names.SANDBOX, name=server.name),
-        network="none",
+        # The driver wires it. Of Docker's `none` network dockerd keeps a record, for which version 20.10 is
+        # started once more by runc (libnetwork's hook): half of a sandbox's start.
+        network="",
         hostname=server.hostname,
         memory=_SANDBOX_MEMORY,
         pids=_SANDBOX_PIDS,

@@ -3,6 +3,7 @@
 """What every engine does: the fake, and a real dockerd."""
 
 import io
+import json
 import tarfile
 import tempfile
 import threading
@@ -38,8 +39,11 @@ HOST = "host-docker"
 class Bench:
     """An engine with an image that runs on, one that ends with code 3, and one that cannot start."""
 
-    def __init__(self, engine: Engine, *, real: bool, spool: Path, gates: Path) -> None:
+    def __init__(
+        self, engine: Engine, *, real: bool, spool: Path, gates: Path, place: Path | None = None
+    ) -> None:
         self.engine = engine
+        self.place = place
         self.gates = Gates(gates)
         self.real = real
         self._spool = spool
@@ -109,7 +113,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             pytest.skip(f"machine cannot: mount {request.param}")
         with daemons.dockerd(storage=request.param) as daemon:
             engine = DockerEngine(url=daemon.url, timeout=30)
-            yield Bench(engine, real=True, spool=Path(spool), gates=daemon.gates)
+            yield Bench(engine, real=True, spool=Path(spool), gates=daemon.gates, place=daemon.place)
 
 
 def test_it_knows_itself(bench: Bench) -> None:
@@ -182,6 +186,36 @@ def test_a_sandbox_takes_none_of_the_kernel_s_keys(bench: Bench) -> None:
         bench.engine.start(name)
     assert _keys() <= before  # those of containers that have ended go in the course of time
     for name in sandboxes:
+        bench.engine.remove(name)
+
+
+def test_a_sandbox_s_start_runs_no_program_of_docker_s(bench: Bench, tmp_path: Path) -> None:
+    if not bench.real:
+        return
+    tag, packed = pause.archive(bench.engine.facts().image_architecture)
+    bench.engine.load([packed])
+    server = spec.Server(
+        uuid="uuid-hooks", name="i", host=HOST, hostname="web", vcpus=1, memory_mb=64, swap_mb=0, root_gb=0
+    )
+    ground = spec.Ground(files=tmp_path, pids=100, sandbox_runtime=oci_runtime.SANDBOXES)
+    wanted = spec.sandbox(server, image=tag, ground=ground)
+    identity = bench.engine.create(wanted)
+    bench.engine.start(identity)
+    found = bench.engine._api().inspect_container(identity)
+    # That this Docker needs a hook for its `none` network and not for this, only version 20.10 shows.
+    assert found["Config"].get("NetworkDisabled") is True
+    (bundle,) = bench.place.glob(f"exec/containerd/**/{identity}/config.json")
+    settings = json.loads(bundle.read_text())
+    assert not any((settings.get("hooks") or {}).values())
+    assert settings["linux"]["sysctl"]["net.ipv4.ip_unprivileged_port_start"] == "0"
+
+    workload = bench.container(network=f"container:{wanted.name}")
+    bench.engine.start(workload)
+    pids = [bench.engine.inspect(name).pid for name in (wanted.name, workload)]
+    for kind in ("net", "user"):
+        one, other = (Path(f"/proc/{pid}/ns/{kind}").readlink() for pid in pids)
+        assert one == other != Path(f"/proc/thread-self/ns/{kind}").readlink()
+    for name in (workload, wanted.name):
         bench.engine.remove(name)
 
 

@@ -130,7 +130,7 @@ def test_a_workload_is_as_its_flavor_chooses() -> None:
 
 def test_a_sandbox_can_do_nothing() -> None:
     made = spec.sandbox(SERVER, image="sha256:2", ground=GROUND)
-    assert (made.network, made.read_only, made.cap_add, made.user) == ("none", True, (), "65534:65534")
+    assert (made.network, made.read_only, made.cap_add, made.user) == ("", True, (), "65534:65534")
     assert made.stop_signal == "SIGKILL"
 
 
