@@ -3,20 +3,25 @@
 """Turn declarations into files: the services' own, the script that starts each, and the supervisor's."""
 
 import hashlib
+import json
 import shlex
 from collections.abc import Mapping
 
+from novadocker.host.services import shared
 from novadocker.host.services.model import Cloud, ConfigFile, Service
 
 # Of each service: what it is writing to, and as many full ones as are kept.
 LOG_MB, LOGS_KEPT = 10, 2
+
+# By this module supervisord knows whom to start as a copy of itself.
+BEGIN = "novadocker.programs.begin"
 
 _BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Threads share one heap of the C library instead of having one each, and what is free at its end goes back
 # (mallopt(3)): the services wait more than they work.
 # No service runs on eventlet, which libraries import all the same; it then leaves its own resolver out.
-_FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072", "EVENTLET_NO_GREENDNS": "yes"}
+FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072", "EVENTLET_NO_GREENDNS": "yes"}
 
 # A program that was killed may leave children that hold its port or its lock, as RabbitMQ's shell leaves the
 # broker: the next one would never start. (cgroup.kill: cgroup v2, kernel 5.14.)
@@ -44,11 +49,7 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
         "# Written by nova-docker; starts one service. The supervisor runs it as root.",
         "set -e",
     ]
-    enter = [f"echo $$ > {shlex.quote(group)}/cgroup.procs"] if group else []
-    noted = _NOTE.format(file=shlex.quote(str(cloud.layout.starts / service.name))).splitlines()
-    if group and not service.outlives:
-        enter = [*_END_LEFTOVERS.format(group=shlex.quote(group)).splitlines(), *enter]
-    enter = [*enter, *noted]
+    enter = _entering(cloud, service, group=group, who="$$")
     spaces = _namespaces(service)
     if spaces:
         again = f'exec unshare {" ".join(spaces)} -- /bin/sh "$0" inside'
@@ -57,8 +58,7 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     else:
         lines += enter
     lines += service.prepare
-    environment = {"PATH": _BASE_PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", **_FRUGAL, **service.environment}
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in _environment(service).items()]
     command = shlex.join(service.command)
     if service.user:
         command = (
@@ -68,6 +68,53 @@ def start_script(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
     return ConfigFile(
         path=cloud.layout.etc / "start" / service.name, content="\n".join(lines) + "\n", mode=0o700
     )
+
+
+def start_file(cloud: Cloud, service: Service, *, group: str) -> ConfigFile:
+    """What a service starts from below supervisord: a copy of that one's process reads it, or else the shell.
+
+    A program in Python starts as a copy (`programs/supervisord.py`): its libraries are loaded already. It is
+    told what the script tells the shell.
+    """
+    if not starts_as_copy(cloud, service):
+        return start_script(cloud, service, group=group)
+    _, _, _, module, *arguments = service.command
+    told = {
+        "name": service.name,
+        "before": _entering(cloud, service, group=group, who="$PPID"),
+        "mounts": bool(service.mounts),
+        "inside": list(service.prepare),
+        "environment": _environment(service),
+        "user": service.user,
+        "module": module,
+        "arguments": arguments,
+    }
+    return ConfigFile(
+        path=cloud.layout.etc / "start" / f"{service.name}.json", content=json.dumps(told, indent=1) + "\n"
+    )
+
+
+def starts_as_copy(cloud: Cloud, service: Service) -> bool:
+    """Whether its program is Python's and loads what all do, with no namespace that a copy cannot enter."""
+    return (
+        service.command[:3] == (cloud.bin("python"), "-P", "-m")
+        and service.command[3] != shared.ON_DEMAND
+        and service.mounts in ("", "unchanged")
+        and not service.own_hostname
+        and not service.own_network
+    )
+
+
+def _entering(cloud: Cloud, service: Service, *, group: str, who: str) -> list[str]:
+    """Shell lines that end what is left of it, put the process `who` into its group, and note the start."""
+    lines = [f"echo {who} > {shlex.quote(group)}/cgroup.procs"] if group else []
+    if group and not service.outlives:
+        lines = [*_END_LEFTOVERS.format(group=shlex.quote(group)).splitlines(), *lines]
+    return lines + _NOTE.format(file=shlex.quote(str(cloud.layout.starts / service.name))).splitlines()
+
+
+def _environment(service: Service) -> dict[str, str]:
+    return {"PATH": _BASE_PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", **FRUGAL, **service.environment}
 
 
 def _namespaces(service: Service) -> list[str]:
@@ -98,9 +145,13 @@ def supervisor_file(cloud: Cloud, services: Mapping[str, Service]) -> ConfigFile
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
     ]
     for service in services.values():
+        file = layout.etc / "start" / service.name
+        start = f"/bin/sh {file}"
+        if starts_as_copy(cloud, service):
+            start = f"{cloud.bin('python')} -P -m {BEGIN} {file}.json"
         parts += [
             f"[program:{service.name}]",
-            f"command = /bin/sh {layout.etc / 'start' / service.name}",
+            f"command = {start}",
             f"directory = {layout.run}",
             "autostart = false",
             "autorestart = true",

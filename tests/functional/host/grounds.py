@@ -69,7 +69,7 @@ def write_files(cloud: Cloud) -> bool:
         supervisor=FakeSupervisor(),
         settings=(render.supervisor_file(cloud, services),),
         scripts={
-            name: render.start_script(cloud, service, group=str(groups / name))
+            name: render.start_file(cloud, service, group=str(groups / name))
             for name, service in services.items()
         },
         groups={name: groups / name for name in services},

@@ -30,6 +30,7 @@ class Place:
             settings=folder / "conf",
             python=Path(sys.prefix) / "bin" / "python",
             log=self.log,
+            cache=folder / "cache",
             patience=2,
         )
 

@@ -21,7 +21,7 @@ def _files(backend: str) -> dict[str, ConfigFile]:
     group = "/sys/fs/cgroup/nova-docker"
     declared = [render.supervisor_file(cloud, services)]
     for service in services.values():
-        declared += [render.start_script(cloud, service, group=f"{group}/{service.name}"), *service.files]
+        declared += [render.start_file(cloud, service, group=f"{group}/{service.name}"), *service.files]
     below_systemd = {f"systemd/{file.path.name}": file for file in units.files(cloud, services)}
     return {_name(file.path.relative_to(cloud.layout.root)): file for file in declared} | below_systemd
 

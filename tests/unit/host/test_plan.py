@@ -18,7 +18,7 @@ def _supervision(cloud, services):
         supervisor=FakeSupervisor(),
         settings=(render.supervisor_file(cloud, services),),
         scripts={
-            name: render.start_script(cloud, service, group=f"/sys/fs/cgroup/nova-docker/{name}")
+            name: render.start_file(cloud, service, group=f"/sys/fs/cgroup/nova-docker/{name}")
             for name, service in services.items()
         },
         groups={},

@@ -174,7 +174,7 @@ def serialproxy(cloud: Cloud) -> Service:
     """The one that takes a user's websocket to the console of a server: loaded when the first one does."""
     port = cloud.config.ports["nova-serialproxy"]
     service = _worker(cloud, "nova-serialproxy", ready=Listens(port))
-    on_demand = (cloud.bin("python"), "-P", "-m", "novadocker.programs.on_demand", "127.0.0.1", str(port))
+    on_demand = (cloud.bin("python"), "-P", "-m", shared.ON_DEMAND, "127.0.0.1", str(port))
     return replace(
         service,
         command=(*on_demand, *service.command[-3:]),

@@ -11,6 +11,8 @@ from novadocker.host.services.model import Cloud, ConfigFile, Folder, Http, Serv
 # What starts a program is no program: who looks at processes leaves it out. (-P: root's imports nothing from
 # the folder it runs in, where there is a folder `neutron` of another user's.)
 SINGLE = ("-P", "-m", "novadocker.programs.single")
+# What waits in a program's place, and has not loaded it yet.
+ON_DEMAND = "novadocker.programs.on_demand"
 
 
 def default_section() -> dict[str, Value]:

@@ -26,7 +26,7 @@ def of(cloud: Cloud, services: Mapping[str, Service]) -> Supervision:
         supervisor=supervisord.of(cloud),
         settings=(render.supervisor_file(cloud, services),),
         scripts={
-            name: render.start_script(cloud, service, group=str(groups[name]))
+            name: render.start_file(cloud, service, group=str(groups[name]))
             for name, service in services.items()
         },
         groups=groups,

@@ -17,6 +17,8 @@ import psutil
 
 from novadocker import poll, run
 from novadocker.errors import NovaDockerError
+from novadocker.host import render
+from novadocker.host.services import shared
 from novadocker.host.services.model import Cloud, ConfigFile
 from novadocker.host.supervise.door import Process
 
@@ -39,22 +41,32 @@ def of(cloud: Cloud) -> "Supervisord":
         settings=layout.etc / "supervisord.conf",
         python=cloud.venv / "bin" / "python",
         log=layout.logs / "supervisor-start.log",
+        cache=shared.cache(cloud, ""),
     )
 
 
 class Supervisord:
     """One cloud's supervisord, spoken to through its socket.
 
+    :param cache: where it keeps the list of all plugins of its Python.
     :param patience: seconds it may take to answer what it can answer at once.
     """
 
     def __init__(
-        self, *, socket_path: Path, settings: Path, python: Path, log: Path, patience: float = _ANSWER_SECONDS
+        self,
+        *,
+        socket_path: Path,
+        settings: Path,
+        python: Path,
+        log: Path,
+        cache: Path,
+        patience: float = _ANSWER_SECONDS,
     ) -> None:
         self._socket = socket_path
         self._settings = settings
         self._python = python
         self._log = log
+        self._cache = cache
         self._patience = patience
 
     def alive(self) -> bool:
@@ -84,11 +96,17 @@ class Supervisord:
         """Start it, in the control group `group`, and wait until it answers."""
         self._socket.unlink(missing_ok=True)
         enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
-        program: list[str | Path] = [self._python.with_name("supervisord"), "-c", self._settings]
+        # It loads what services of ours have in common, and these start as copies of it.
+        program: list[str | Path] = ["-P", "-m", "novadocker.programs.supervisord", "-c", self._settings]
         environment = {
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             "LC_ALL": "C.UTF-8",
             "HOME": "/",
+            # As services have it: their copies cannot choose it any more.
+            **render.FRUGAL,
+            "XDG_CACHE_HOME": str(self._cache),
+            # A copy's title stands where these words do, and may be longer than those of the first.
+            "ROOM_FOR_TITLES": "." * 1024,
         }
         run.spawn_detached(
             ["/bin/sh", "-c", enter, "sh", "tini", "-s", "--", self._python, *program],

@@ -111,10 +111,12 @@ def test_all_it_writes_lies_in_the_clouds_folders(backend, service):
 
 @EVERY
 def test_passwords_are_in_files_for_one_user_alone(backend, service):
-    script = render.start_script(CLOUDS[backend], service, group="/group")
+    starts = [
+        make(CLOUDS[backend], service, group="/group") for make in (render.start_script, render.start_file)
+    ]
     ready = service.ready.words if isinstance(service.ready, Command) else ()
     shown = (
-        script.content,
+        *(file.content for file in starts),
         *service.command,
         *service.prepare,
         *ready,

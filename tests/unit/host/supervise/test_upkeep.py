@@ -43,7 +43,7 @@ class Machine:
                 supervisor=self.supervisor,
                 settings=(render.supervisor_file(self.cloud, self.services),),
                 scripts={
-                    name: render.start_script(self.cloud, service, group=str(GROUP / name))
+                    name: render.start_file(self.cloud, service, group=str(GROUP / name))
                     for name, service in self.services.items()
                 },
                 groups={name: GROUP / name for name in (*self.services, "supervisor")},
