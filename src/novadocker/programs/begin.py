@@ -15,6 +15,7 @@ import pwd
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -75,6 +76,8 @@ def become(file: Path, environment: Mapping[str, str]) -> NoReturn:
     code: object = 1
     try:
         _forget_signals()
+        # Found for the supervisor, by its environment.
+        tempfile.tempdir = None
         os.environ.clear()
         os.environ.update(environment)
         run(Start.read(file))

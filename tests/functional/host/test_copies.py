@@ -26,7 +26,7 @@ pytestmark = pytest.mark.functional
 VENV = Path(sys.prefix)
 # What it finds when it begins; then it waits, ends as it is told to, or fails.
 PROGRAM = """
-import json, os, pathlib, signal, sys, threading
+import json, os, pathlib, signal, sys, tempfile, threading
 loaded = len(sys.modules)
 def opened(number):
     try:
@@ -44,6 +44,7 @@ facts = {
     "handlers": [number for number in signal.valid_signals() if callable(signal.getsignal(number))],
     "files": sorted(map(opened, os.listdir("/proc/self/fd"))),
     "mounts": os.readlink("/proc/self/ns/mnt"), "threads": threading.active_count(),
+    "temporary": tempfile.gettempdir(),
 }
 pathlib.Path(told).write_text(json.dumps(facts))
 print("it says so", flush=True)
@@ -70,7 +71,7 @@ class Place:
             name="it",
             command=self._command("never"),
             ready=Running(),
-            environment={"WORDS": "one 'two' $three"},
+            environment={"WORDS": "one 'two' $three", "TMPDIR": str(self.cloud.layout.run)},
         )
 
     def ends(self, how: str) -> None:
@@ -147,6 +148,7 @@ def test_nothing_of_the_supervisors_is_left_in_it(place):
     assert kinds <= {"pipe", "the list itself"}
     assert found["environment"]["WORDS"] == "one 'two' $three"
     assert found["environment"]["TZ"] == "UTC"
+    assert found["temporary"] == str(place.cloud.layout.run)
     assert Path("/proc/self/ns/mnt").readlink() == Path(found["mounts"])
     assert (place.group / "cgroup.procs").read_text().split() == [str(found["pid"])]
 

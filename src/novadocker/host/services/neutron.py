@@ -82,7 +82,8 @@ def neutron_api(cloud: Cloud) -> Service:
             # Neutron keeps its start time in the temporary folder, by its parent's pid.
             "TMPDIR": str(cloud.layout.run / "neutron"),
         },
-        needs=("neutron-schema", "rabbitmq", *backends.of(cloud).api_needs),
+        # Not the broker, which takes longest to come: it is connected to by the first message.
+        needs=("neutron-schema", *backends.of(cloud).api_needs),
         files=_server_files(cloud),
         folders=_folders(cloud),
     )

@@ -133,7 +133,8 @@ def nova_api(cloud: Cloud) -> Service:
         application="nova.wsgi.osapi_compute:application",
         also=("nova.wsgi.metadata:application", "nova-metadata"),
         environment=_environment(cloud),
-        needs=("nova-schema", "rabbitmq"),
+        # Not the broker, which takes longest to come: it is connected to by the first message.
+        needs=("nova-schema",),
         threads=20,
         files=(_shared_file(cloud), _paste(cloud), _policy(cloud)),
         folders=_folders(cloud),
@@ -180,7 +181,7 @@ def serialproxy(cloud: Cloud) -> Service:
         command=(*on_demand, *service.command[-3:]),
         # It forks for each console; Nova's other services do without eventlet by themselves.
         environment={"OS_NOVA_DISABLE_EVENTLET_PATCHING": "1"},
-        needs=("nova-schema", "rabbitmq"),
+        needs=("nova-schema",),
     )
 
 
