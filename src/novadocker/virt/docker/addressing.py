@@ -8,7 +8,7 @@ What is ours there carries our number, so that what a server's own root has adde
 
 from ipaddress import ip_interface
 from pathlib import Path
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, if_nametoindex
 from typing import Any
 
 from pyroute2 import IPRoute
@@ -34,7 +34,7 @@ def settle(config: dict[str, Any]) -> None:
     """Give the interface `config["name"]` what an InterfaceConfig says; what is right already stays."""
     name = config["name"]
     with IPRoute() as ip:
-        (link,) = ip.get_links(ip.link_lookup(ifname=name)[0])
+        (link,) = ip.get_links(if_nametoindex(name))
         index = link["index"]
         # Or the kernel takes a subnet's other addresses away with its first.
         sysctl(f"ipv4/conf/{name}/promote_secondaries", "1")

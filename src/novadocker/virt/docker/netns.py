@@ -74,7 +74,8 @@ class KernelNetlink:
 def _add_pair(host_device: str, peer: str, mtu: int, alias: str) -> None:
     with _explained(f"make the pair {host_device} and {peer}"), IPRoute() as ip:
         ip.link("add", ifname=host_device, kind="veth", peer={"ifname": peer, "mtu": mtu}, mtu=mtu)
-        index = ip.link_lookup(ifname=host_device)[0]
+        # Asked of the kernel by name alone: what netlink says of a link takes milliseconds to take apart.
+        index = socket.if_nametoindex(host_device)
         # The host must have no address on a tenant's network, nor ask there whether it may have one.
         addressing.sysctl(f"ipv6/conf/{host_device}/disable_ipv6", "1")
         ip.link("set", index=index, ifalias=alias, state="up")
@@ -120,7 +121,7 @@ def _delete(name: str) -> None:
 @privsep.privileged
 def _join_bridge(name: str, bridge: str) -> None:
     with _explained(f"put {name} into bridge {bridge}"), IPRoute() as ip:
-        ip.link("set", index=ip.link_lookup(ifname=name)[0], master=ip.link_lookup(ifname=bridge)[0])
+        ip.link("set", index=socket.if_nametoindex(name), master=socket.if_nametoindex(bridge))
 
 
 @privsep.privileged
@@ -128,7 +129,7 @@ def _bring_in(peer: str, pid: int, config: dict[str, Any]) -> None:
     with _explained(f"move {peer} into the namespace of process {pid}"), IPRoute() as ip:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            ip.link("set", index=ip.link_lookup(ifname=peer)[0], net_ns_fd=namespace)
+            ip.link("set", index=socket.if_nametoindex(peer), net_ns_fd=namespace)
         finally:
             os.close(namespace)
     with _explained(f"configure {config['name']} in the namespace of process {pid}"):
@@ -164,8 +165,8 @@ def _announce(pid: int) -> None:
 def _configure(peer: str, config: dict[str, Any]) -> None:
     name = config["name"]
     with IPRoute() as ip:
-        ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
-        ip.link("set", index=ip.link_lookup(ifname=peer)[0], ifname=name, address=config["mac"])
+        ip.link("set", index=socket.if_nametoindex("lo"), state="up")
+        ip.link("set", index=socket.if_nametoindex(peer), ifname=name, address=config["mac"])
     # Until it is given an IPv6 address: everything is static, and the kernel would make addresses and
     # default routes of what any router on the network says.
     addressing.sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
