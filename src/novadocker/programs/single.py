@@ -10,7 +10,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from novadocker.programs import eventlet, openvswitch_agent
+from novadocker.programs import claims, eventlet, openvswitch_agent
 
 
 def main() -> None:
@@ -24,8 +24,10 @@ def main() -> None:
     launcher.install()
     rights.install()
     sys.argv = sys.argv[1:]
-    if Path(sys.argv[0]).name == openvswitch_agent.PROGRAM:
-        openvswitch_agent.install()
+    name = Path(sys.argv[0]).name
+    for each in (claims, openvswitch_agent):
+        if name == each.PROGRAM:
+            each.install()
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
