@@ -10,7 +10,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from novadocker.programs import claims, eventlet, openvswitch_agent
+from novadocker.programs import claims, eventlet, namespaces, openvswitch_agent
 
 
 def main() -> None:
@@ -23,6 +23,7 @@ def main() -> None:
         from novadocker.programs import launcher, rights
     launcher.install()
     rights.install()
+    namespaces.install()
     sys.argv = sys.argv[1:]
     name = Path(sys.argv[0]).name
     for each in (claims, openvswitch_agent):
