@@ -59,7 +59,7 @@ developer: environment
 # -- Checks ----------------------------------------------------------------------------------------------------------
 
 test: developer
-	@for each in lint types unit contract functional integration e2e e2e-ovs; do $(MAKE) $$each READY=1 || exit; done
+	@for each in lint types unit contract functional integration e2e-ovs e2e; do $(MAKE) $$each READY=1 || exit; done
 
 fast: developer
 	@for each in lint types unit contract-fakes; do $(MAKE) $$each READY=1 || exit; done
