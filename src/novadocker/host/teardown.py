@@ -24,9 +24,11 @@ from novadocker.host.state import Layout
 from novadocker.host.steps import Listener, Step, carry_out
 from novadocker.host.supervise import systemd, units
 
-# Told to end rather than killed when their data is kept; first those that would restart or report the
-# others' end.
+# First those that would restart or report the others' end.
 _KILLED_FIRST = ("supervisor", "nova-docker", "nova-libvirt")
+# Told to end rather than killed when their data is kept. No other service has any: with the databases gone
+# they would only try to reach them, until they give up.
+_WITH_DATA = {"mariadb", "rabbitmq", "ovn-nb", "ovn-sb", "containerd", "dockerd", "libvirtd", "servers"}
 _CONTAINERD_SOCKETS = Path("/run/containerd/s")
 
 
@@ -93,6 +95,8 @@ def _end_processes(config: HostConfig, mounted: cgroups.Hierarchies, *, gently: 
     for name in _KILLED_FIRST:
         ended += cgroups.kill(mounted, name=f"{config.name}/{name}")
     if gently:
+        for name in sorted(_groups_of(mounted, config.name) - _WITH_DATA):
+            ended += cgroups.kill(mounted, name=f"{config.name}/{name}")
         processes = []
         for pid in _members_everywhere(mounted, config.name):
             try:
@@ -113,6 +117,11 @@ def _remove_groups(config: HostConfig, mounted: cgroups.Hierarchies, *, of_syste
     if of_systemd and systemd.booted():
         systemd.forget(config.name, of_systemd)
     return any([cgroups.remove(mounted, name=name) for name in units.groups(config.name)]) or bool(of_systemd)
+
+
+def _groups_of(mounted: cgroups.Hierarchies, name: str) -> set[str]:
+    places = [mount / name for mount in mounted.mounts if (mount / name).is_dir()]
+    return {group.name for place in places for group in place.iterdir() if group.is_dir()}
 
 
 def _members_everywhere(mounted: cgroups.Hierarchies, name: str) -> set[int]:

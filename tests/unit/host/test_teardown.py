@@ -5,7 +5,8 @@ import shutil
 import pytest
 from tests.fakes import clouds
 
-from novadocker.host import state, teardown
+from novadocker.host import cgroups, state, teardown
+from novadocker.host.config import HostConfig
 
 KEPT = {"data/state.json", "data/secrets.json", "data/mariadb/ibdata1"}
 
@@ -69,3 +70,21 @@ def test_folders_of_programs_go_when_empty_children_first(layout, tmp_path):
     (outside[2] / "theirs").touch()
     teardown._remove_files(layout, [], outside, keep_data=False)
     assert [folder.exists() for folder in outside] == [False, False, True]
+
+
+@pytest.mark.parametrize("gently", [True, False])
+def test_only_who_has_data_is_told_to_end_and_waited_for(tmp_path, monkeypatch, gently):
+    """A service that has none tries to reach the databases once they are gone, and is slow to give up."""
+    mounted = cgroups.Hierarchies(mounts=(tmp_path / "one", tmp_path / "two"), follow=tmp_path / "one")
+    for name in ("mariadb", "neutron-workers", "nova-docker", "servers", "supervisor"):
+        (tmp_path / "one" / "nova-docker" / name).mkdir(parents=True)
+    killed: list[str] = []
+    monkeypatch.setattr(teardown.systemd, "remove", lambda name: False)
+    monkeypatch.setattr(cgroups, "kill", lambda _, name: killed.append(name) or 1)
+    assert teardown._end_processes(HostConfig(), mounted, gently=gently)
+    one_by_one = {name.removeprefix("nova-docker/") for name in killed if name.startswith("nova-docker/")}
+    assert killed[0] == "nova-docker/supervisor"
+    assert one_by_one == {"supervisor", "nova-docker", "nova-libvirt"} | (
+        {"neutron-workers"} if gently else set()
+    )
+    assert "nova-docker" in killed, "the rest of them"
