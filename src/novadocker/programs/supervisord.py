@@ -19,6 +19,9 @@ from supervisor.options import ServerOptions
 
 from novadocker.programs import begin, libraries
 
+# Seconds that a start waits for what it is to be a copy of; supervisord answers nobody meanwhile.
+_PATIENCE = 5.0
+
 
 class Options(ServerOptions):  # type: ignore[misc]  # its package has no types
     """supervisord's options and doors; two of its ways to start a program are replaced."""
@@ -26,6 +29,7 @@ class Options(ServerOptions):  # type: ignore[misc]  # its package has no types
     def __init__(self) -> None:
         super().__init__()
         self._installed = libraries.installed()
+        self._loaded = False
         # Meanwhile it answers, and starts what needs none of them.
         self._loading = threading.Thread(target=_load, daemon=True)
         self._loading.start()
@@ -33,12 +37,13 @@ class Options(ServerOptions):  # type: ignore[misc]  # its package has no types
     def check_execv_args(self, filename: str, argv: Sequence[str], st: Any) -> None:
         """Called before the process is made: one that is to be a copy has to wait for what it copies."""
         super().check_execv_args(filename, argv, st)
-        if _is_ours(argv):
-            self._loading.join()
+        if _is_ours(argv) and not self._loaded:
+            self._loading.join(_PATIENCE)
+            self._loaded = not self._loading.is_alive()
 
     def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
         """Called in the new process. After an upgrade what is loaded is outdated: it starts from nothing."""
-        if _is_ours(argv) and libraries.installed() == self._installed:
+        if _is_ours(argv) and self._loaded and libraries.installed() == self._installed:
             begin.become(Path(argv[-1]), env)
         super().execve(filename, argv, env)
 

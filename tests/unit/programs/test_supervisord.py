@@ -3,6 +3,8 @@
 """When supervisord makes a copy of itself, and when it executes a program."""
 
 import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,8 @@ def options(monkeypatch):
     monkeypatch.setattr(begin, "become", become)
     made = supervisord.Options()
     made.executed = executed
+    python = Path(sys.executable)
+    made.check_execv_args(str(python), COPY, python.stat())
     return made
 
 
@@ -52,6 +56,18 @@ def test_after_an_upgrade_it_starts_from_what_is_installed_now(options, monkeypa
     monkeypatch.setattr(libraries, "installed", lambda: (("nova-34.dist-info", 2),))
     options.execve(COPY[0], COPY, {"A": "b"})
     assert options.executed == [(COPY[0], COPY, {"A": "b"})]
+
+
+def test_who_cannot_wait_for_its_libraries_loads_them_itself(options, monkeypatch):
+    """On a machine that is too busy: supervisord has others to answer."""
+    goes_on = threading.Event()
+    monkeypatch.setattr(supervisord, "_load", goes_on.wait)
+    monkeypatch.setattr(supervisord, "_PATIENCE", 0.01)
+    late = supervisord.Options()
+    late.check_execv_args(sys.executable, COPY, Path(sys.executable).stat())
+    late.execve(COPY[0], COPY, {})
+    assert options.executed == [(COPY[0], COPY, {})]
+    goes_on.set()
 
 
 def test_who_renders_means_the_module_that_is_run():
