@@ -164,17 +164,24 @@ def _still(group: Path) -> bool:
 def test_who_holds_a_container_s_mounts_is_named_and_the_server_goes_all_the_same(
     own_cloud, images, examined
 ):
+    """Docker mounts no namespace of a server's, but that of a container it makes a network for itself."""
     cloud = own_cloud
     with cloud.server("e2e-held", images[CONTAINER]) as server, ExitStack() as stack:
         assert cloud.settled(server).status == "ACTIVE"
+        image = docker(
+            cloud, "ps", f"--filter=label=nova.docker.uuid={server.id}", "--format={{.Image}}"
+        ).split()[0]
+        beside = docker(
+            cloud, "run", "--detach", "--network=none", "--entrypoint=sleep", image, "3600"
+        ).strip()
+        stack.callback(docker, cloud, "rm", "--force", beside)
         holder = stack.enter_context(private_mounts("ndk-e2e-memcached.service"))
         mine = f"process {holder.pid}, unit ndk-e2e-memcached.service"
         until(lambda: mine in examined()["held-mounts"]["cause"], seconds=30, why="it is named")
         cloud.remove(server.id)
         assert docker(cloud, "ps", "-aq", f"--filter=label=nova.docker.uuid={server.id}") == ""
         found = examined()["held-mounts"]
-        # Of others it holds some still, and of this one at most what Docker unmounts before it removes the
-        # place: since 3.18 a place that is removed loses its mounts in every namespace.
+        # Since 3.18 a place that is removed loses its mounts in every namespace.
         assert mine in found["cause"]
         assert found["fix"].startswith("systemctl restart ndk-e2e-memcached.service")
     assert examined()["held-mounts"]["status"] == "ok"
