@@ -74,9 +74,10 @@ def hierarchies() -> Hierarchies:
 def members(group: Path) -> set[int]:
     """The processes in `group` and below."""
     found: set[int] = set()
-    for folder in [group, *(path for path in group.rglob("*") if path.is_dir())] if group.is_dir() else []:
+    # It passes over what goes meanwhile, as a container's group does with its last process.
+    for folder, _, _ in os.walk(group):
         try:
-            found.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
+            found.update(int(pid) for pid in Path(folder, "cgroup.procs").read_text().split())
         except (FileNotFoundError, OSError):
             continue  # it went, or is a threaded group: nothing in it to name
     return found

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -131,3 +132,25 @@ def test_a_group_with_a_process_is_told(groups, monkeypatch):
         _wait_for(group, 1)
         assert cgroups._prune(group) is not None
     assert cgroups._prune(group) is None
+
+
+def test_groups_that_go_while_they_are_looked_through_are_passed_over(tmp_path):
+    """A container's goes with its last process, in no order of ours; the groups of servers are many."""
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            for number in range(50):
+                (tmp_path / f"{number}" / "below").mkdir(parents=True)
+            for number in range(50):
+                (tmp_path / f"{number}" / "below").rmdir()
+                (tmp_path / f"{number}").rmdir()
+
+    restless = threading.Thread(target=come_and_go)
+    restless.start()
+    try:
+        for _ in range(300):
+            assert cgroups.members(tmp_path) == set()
+    finally:
+        stop.set()
+        restless.join()
