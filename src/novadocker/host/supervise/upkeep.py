@@ -4,6 +4,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -66,8 +67,14 @@ class Upkeep:
         if alive:
             # Even if the file is as it was: a run that was killed may have written it and come no further.
             return self._supervisor.adopt_settings() or written
-        for service in self._services.values():
-            self._end_leftovers(self._group(service), outlives=service.outlives)
+        # All at once: those that wait for another's answer, in vain by now, take ten seconds to give up.
+        with ThreadPoolExecutor(max_workers=len(self._services)) as beside:
+            ends = [
+                beside.submit(self._end_leftovers, self._group(service), outlives=service.outlives)
+                for service in self._services.values()
+            ]
+        for each in ends:
+            each.result()
         group = self._supervision.groups["supervisor"]
         self._end_leftovers(group, outlives=())
         self._supervisor.start(group=group)
