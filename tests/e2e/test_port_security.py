@@ -113,6 +113,9 @@ def test_only_a_port_s_own_addresses_come_through(cloud, pair):
         inside.ip("link", "set", "eth0", "address", guarded.port.mac_address)
         until(lambda: inside.get(peer.address), seconds=15, why="its own MAC again")
 
+    # What the tenant's process could do of it by itself: nothing.
+    assert "not permitted" in inside.run_as_tenant(f"ip link set eth0 address {MAC}")
+
 
 @BOTH
 def test_without_port_security_everything_comes_through(cloud, pair):
