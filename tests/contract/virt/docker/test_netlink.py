@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,32 @@ CONFIG = InterfaceConfig(
     ),
     checksum_in_software=True,
 )
+
+
+class _Server:
+    """A process in a network namespace of its own."""
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self.pid = process.pid
+
+    def run(self, *words: str) -> str:
+        """What a program says there."""
+        command = ["nsenter", "-t", str(self.pid), "-n", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def _server() -> Iterator[_Server]:
+    """One whose host is a network namespace without any interface."""
+    daemons.require("unshare", "nsenter", "ip")
+    with daemons.network_namespace():
+        process = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        try:
+            _await_namespace(process)
+            yield _Server(process)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _await_namespace(server: subprocess.Popen) -> None:
@@ -61,14 +88,8 @@ def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Netlink, int]]:
     if request.param == "fake":
         yield FakeNetlink(), 7
         return
-    daemons.require("unshare", "nsenter", "ip")
-    with daemons.network_namespace():
-        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        _await_namespace(server)
-        with privileged_daemon() if request.param != "kernel" else nullcontext():
-            yield KernelNetlink(), server.pid
-        server.kill()
-        server.wait()
+    with _server() as server, privileged_daemon() if request.param != "kernel" else nullcontext():
+        yield KernelNetlink(), server.pid
 
 
 def test_a_pair_is_made_seen_and_deleted(ground: tuple[Netlink, int]) -> None:
@@ -129,25 +150,18 @@ def test_who_has_an_address_is_announced(ground: tuple[Netlink, int]) -> None:
 @pytest.mark.functional
 def test_a_neighbour_hears_at_once_who_has_an_address_now() -> None:
     """It had spoken to another server of that address, and would go on for half a minute."""
-    daemons.require("unshare", "nsenter", "ip")
-    with daemons.network_namespace():
-        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        _await_namespace(server)
-        try:
-            netlink = KernelNetlink()
-            netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-            netlink.bring_in("ndp0", pid=server.pid, config=CONFIG)
-            _ip("addr", "add", "10.20.0.1/24", "dev", "tap0")
-            _ip("neigh", "add", "10.20.0.5", "lladdr", "fa:16:3e:00:00:99", "nud", "reachable", "dev", "tap0")
-            netlink.announce(pid=server.pid)
-            poll.until(
-                lambda: None if CONFIG.mac in (seen := _ip("neigh", "show", "10.20.0.5")) else seen,
-                why="the neighbour knows",
-                seconds=3,
-            )
-        finally:
-            server.kill()
-            server.wait()
+    with _server() as server:
+        netlink = KernelNetlink()
+        netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+        netlink.bring_in("ndp0", pid=server.pid, config=CONFIG)
+        _ip("addr", "add", "10.20.0.1/24", "dev", "tap0")
+        _ip("neigh", "add", "10.20.0.5", "lladdr", "fa:16:3e:00:00:99", "nud", "reachable", "dev", "tap0")
+        netlink.announce(pid=server.pid)
+        poll.until(
+            lambda: None if CONFIG.mac in (seen := _ip("neigh", "show", "10.20.0.5")) else seen,
+            why="the neighbour knows",
+            seconds=3,
+        )
 
 
 def _ip(*words: str) -> str:
@@ -156,71 +170,55 @@ def _ip(*words: str) -> str:
 
 @pytest.mark.functional
 def test_the_kernel_takes_and_gives_but_leaves_what_is_not_ours() -> None:
-    daemons.require("unshare", "nsenter", "ip")
-    with daemons.network_namespace():
-        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        _await_namespace(server)
+    with _server() as server:
+        run = partial(server.run, "ip")
 
-        def run(*words: str) -> str:
-            command = ["nsenter", "-t", str(server.pid), "-n", "ip", *words]
-            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        netlink = KernelNetlink()
+        netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+        # As Docker leaves it, and without an IPv6 address at first.
+        off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
+        subprocess.run(["nsenter", "-t", str(server.pid), "-n", "sh", "-c", off], check=True)
+        first = replace(
+            CONFIG,
+            addresses=("10.20.0.5/24", "10.20.0.6/24"),
+            routes=tuple(route for route in CONFIG.routes if route[0] != "::/0"),
+        )
+        netlink.bring_in("ndp0", pid=server.pid, config=first)
+        run("address", "add", "10.20.0.99/24", "dev", "eth0")
+        run("route", "add", "10.77.0.0/16", "via", "10.20.0.9")
+        before = run("-o", "address", "show", "dev", "eth0"), run("route")
+        netlink.adjust(pid=server.pid, config=first)
+        assert (run("-o", "address", "show", "dev", "eth0"), run("route")) == before
 
-        try:
-            netlink = KernelNetlink()
-            netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-            # As Docker leaves it, and without an IPv6 address at first.
-            off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
-            subprocess.run(["nsenter", "-t", str(server.pid), "-n", "sh", "-c", off], check=True)
-            first = replace(
-                CONFIG,
-                addresses=("10.20.0.5/24", "10.20.0.6/24"),
-                routes=tuple(route for route in CONFIG.routes if route[0] != "::/0"),
-            )
-            netlink.bring_in("ndp0", pid=server.pid, config=first)
-            run("address", "add", "10.20.0.99/24", "dev", "eth0")
-            run("route", "add", "10.77.0.0/16", "via", "10.20.0.9")
-            before = run("-o", "address", "show", "dev", "eth0"), run("route")
-            netlink.adjust(pid=server.pid, config=first)
-            assert (run("-o", "address", "show", "dev", "eth0"), run("route")) == before
+        second = replace(
+            CONFIG,
+            mtu=1300,
+            addresses=("10.20.0.6/24", "10.30.0.7/16", "fd00::5/64"),
+            routes=(("0.0.0.0/0", "10.20.0.1", 100), ("::/0", "fd00::1", 0), ("fd07::/64", "fd00::9", 0)),
+        )
+        netlink.adjust(pid=server.pid, config=second)
+        link = run("address", "show", "dev", "eth0")
+        assert "10.20.0.5" not in link
+        for text in ("mtu 1300", "10.20.0.6/24", "10.20.0.99/24", "10.30.0.7/16", "fd00::5/64"):
+            assert text in link
+        assert "::1/128" in run("address", "show", "dev", "lo")
+        routes = [line.strip() for line in (run("route") + run("-6", "route")).splitlines()]
+        assert [line for line in routes if line.startswith("default")] == [
+            "default via 10.20.0.1 dev eth0 proto 110 metric 100 onlink",
+            "default via fd00::1 dev eth0 proto 110 metric 1024 onlink pref medium",
+        ]
+        assert any(line.startswith("10.77.0.0/16 via 10.20.0.9") for line in routes)
+        assert any(line.startswith("fd07::/64 via fd00::9") for line in routes)
+        assert not any(line.startswith(("169.254.169.254", "10.8.0.0/16")) for line in routes)
 
-            second = replace(
-                CONFIG,
-                mtu=1300,
-                addresses=("10.20.0.6/24", "10.30.0.7/16", "fd00::5/64"),
-                routes=(("0.0.0.0/0", "10.20.0.1", 100), ("::/0", "fd00::1", 0), ("fd07::/64", "fd00::9", 0)),
-            )
-            netlink.adjust(pid=server.pid, config=second)
-            link = run("address", "show", "dev", "eth0")
-            assert "10.20.0.5" not in link
-            for text in ("mtu 1300", "10.20.0.6/24", "10.20.0.99/24", "10.30.0.7/16", "fd00::5/64"):
-                assert text in link
-            assert "::1/128" in run("address", "show", "dev", "lo")
-            routes = [line.strip() for line in (run("route") + run("-6", "route")).splitlines()]
-            assert [line for line in routes if line.startswith("default")] == [
-                "default via 10.20.0.1 dev eth0 proto 110 metric 100 onlink",
-                "default via fd00::1 dev eth0 proto 110 metric 1024 onlink pref medium",
-            ]
-            assert any(line.startswith("10.77.0.0/16 via 10.20.0.9") for line in routes)
-            assert any(line.startswith("fd07::/64 via fd00::9") for line in routes)
-            assert not any(line.startswith(("169.254.169.254", "10.8.0.0/16")) for line in routes)
-
-            netlink.adjust(pid=server.pid, config=first)
-            assert "fd00::5" not in run("address", "show", "dev", "eth0")
-        finally:
-            server.kill()
-            server.wait()
+        netlink.adjust(pid=server.pid, config=first)
+        assert "fd00::5" not in run("address", "show", "dev", "eth0")
 
 
 @pytest.mark.functional
 def test_what_answers_leaves_where_it_was_asked() -> None:
-    daemons.require("unshare", "nsenter", "ip")
-    with daemons.network_namespace():
-        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        _await_namespace(server)
-
-        def run(*words: str) -> str:
-            command = ["nsenter", "-t", str(server.pid), "-n", "ip", *words]
-            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    with _server() as server:
+        run = partial(server.run, "ip")
 
         def way(destination: str, source: str) -> str:
             return run("route", "get", destination, "from", source).splitlines()[0]
@@ -233,89 +231,66 @@ def test_what_answers_leaves_where_it_was_asked() -> None:
             addresses=("10.30.0.5/24", "fd03::5/64"),
             routes=(("0.0.0.0/0", "10.30.0.1", 100), ("::/0", "fd03::1", 1124)),
         )
-        try:
-            netlink = KernelNetlink()
-            for number, config in enumerate((first, second)):
-                netlink.add_pair(f"tap{number}", f"ndp{number}", mtu=1442, alias="")
-                netlink.bring_in(f"ndp{number}", pid=server.pid, config=config)
-            netlink.adjust(pid=server.pid, config=first)
-            assert "via 10.20.0.1 dev eth0" in way("192.0.2.1", "10.20.0.5")
-            assert "via 10.30.0.1 dev eth1" in way("192.0.2.1", "10.30.0.5")
-            assert "10.20.0.77 from 10.30.0.5 via 10.30.0.1 dev eth1" in way("10.20.0.77", "10.30.0.5")
-            assert "10.30.0.77 from 10.30.0.5 dev eth1" in way("10.30.0.77", "10.30.0.5")
-            assert "via fd03::1 dev eth1" in way("2001:db8::1", "fd03::5")
-            assert "via 10.20.0.1 dev eth0" in run("route", "get", "192.0.2.1")
+        netlink = KernelNetlink()
+        for number, config in enumerate((first, second)):
+            netlink.add_pair(f"tap{number}", f"ndp{number}", mtu=1442, alias="")
+            netlink.bring_in(f"ndp{number}", pid=server.pid, config=config)
+        netlink.adjust(pid=server.pid, config=first)
+        assert "via 10.20.0.1 dev eth0" in way("192.0.2.1", "10.20.0.5")
+        assert "via 10.30.0.1 dev eth1" in way("192.0.2.1", "10.30.0.5")
+        assert "10.20.0.77 from 10.30.0.5 via 10.30.0.1 dev eth1" in way("10.20.0.77", "10.30.0.5")
+        assert "10.30.0.77 from 10.30.0.5 dev eth1" in way("10.30.0.77", "10.30.0.5")
+        assert "via fd03::1 dev eth1" in way("2001:db8::1", "fd03::5")
+        assert "via 10.20.0.1 dev eth0" in run("route", "get", "192.0.2.1")
 
-            # The first one leaves; the second is alone, and needs no rules.
-            netlink.delete("tap0")
-            netlink.adjust(pid=server.pid, config=replace(second, own_answers=False))
-            assert "1000" not in run("rule") + run("-6", "rule")
-            assert "table 1" not in run("route", "show", "table", "all")
-        finally:
-            server.kill()
-            server.wait()
+        # The first one leaves; the second is alone, and needs no rules.
+        netlink.delete("tap0")
+        netlink.adjust(pid=server.pid, config=replace(second, own_answers=False))
+        assert "1000" not in run("rule") + run("-6", "rule")
+        assert "table 1" not in run("route", "show", "table", "all")
 
 
 @pytest.mark.functional
 def test_the_kernel_has_all_of_it() -> None:
-    daemons.require("unshare", "nsenter", "ip", "ethtool")
-    with daemons.network_namespace():
-        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        _await_namespace(server)
+    daemons.require("ethtool")
+    with _server() as server:
+        look = server.run
 
-        def look(*words: str) -> str:
-            command = ["nsenter", "-t", str(server.pid), "-n", *words]
-            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-        try:
-            netlink = KernelNetlink()
-            netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-            netlink.bring_in("ndp0", pid=server.pid, config=CONFIG)
-            link = look("ip", "address", "show", "dev", "eth0")
-            assert "mtu 1442" in link
-            assert "link/ether fa:16:3e:00:00:05" in link
-            assert "inet 10.20.0.5/24" in link
-            assert "inet6 fd00::5/64 scope global nodad" in link
-            assert "state UP" in link
-            routes = look("ip", "route") + look("ip", "-6", "route")
-            for route in (
-                "default via 10.20.0.1 dev eth0",
-                "default via fd00::1 dev eth0",
-                "169.254.169.254 via 10.20.0.2 dev eth0",
-                "10.8.0.0/16 dev eth0 proto 110 scope link",
-            ):
-                assert route in routes
-            assert "tx-checksumming: off" in look("ethtool", "-k", "eth0")
-            assert "UP" in look("ip", "-br", "link", "show", "lo")
-            # The host has no address on the tenant's network, not even a link-local one.
-            command = ["ip", "-6", "address", "show", "dev", "tap0"]
-            host = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            assert "inet6" not in host
-        finally:
-            server.kill()
-            server.wait()
+        netlink = KernelNetlink()
+        netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+        netlink.bring_in("ndp0", pid=server.pid, config=CONFIG)
+        link = look("ip", "address", "show", "dev", "eth0")
+        assert "mtu 1442" in link
+        assert "link/ether fa:16:3e:00:00:05" in link
+        assert "inet 10.20.0.5/24" in link
+        assert "inet6 fd00::5/64 scope global nodad" in link
+        assert "state UP" in link
+        routes = look("ip", "route") + look("ip", "-6", "route")
+        for route in (
+            "default via 10.20.0.1 dev eth0",
+            "default via fd00::1 dev eth0",
+            "169.254.169.254 via 10.20.0.2 dev eth0",
+            "10.8.0.0/16 dev eth0 proto 110 scope link",
+        ):
+            assert route in routes
+        assert "tx-checksumming: off" in look("ethtool", "-k", "eth0")
+        assert "UP" in look("ip", "-br", "link", "show", "lo")
+        # The host has no address on the tenant's network, not even a link-local one.
+        command = ["ip", "-6", "address", "show", "dev", "tap0"]
+        host = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert "inet6" not in host
 
 
 @pytest.mark.functional
 def test_an_interface_without_an_ipv6_address_has_no_ipv6() -> None:
-    daemons.require("unshare", "nsenter", "ip")
-    with daemons.network_namespace():
-        server = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        _await_namespace(server)
+    with _server() as server:
+        inside = partial(server.run, "ip", "-6", "address", "show", "dev", "eth0")
 
-        def inside() -> str:
-            command = ["nsenter", "-t", str(server.pid), "-n", "ip", "-6", "address", "show", "dev", "eth0"]
-            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-        try:
-            netlink = KernelNetlink()
-            netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-            config = replace(CONFIG, addresses=("10.20.0.5/24",), routes=(("0.0.0.0/0", "10.20.0.1", 0),))
-            netlink.bring_in("ndp0", pid=server.pid, config=config)
-            # Not one of the link's own, with which it would ask for routers.
-            assert inside() == ""
-            netlink.adjust(pid=server.pid, config=CONFIG)
-            assert "fd00::5/64" in inside()
-        finally:
-            server.kill()
-            server.wait()
+        netlink = KernelNetlink()
+        netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
+        config = replace(CONFIG, addresses=("10.20.0.5/24",), routes=(("0.0.0.0/0", "10.20.0.1", 0),))
+        netlink.bring_in("ndp0", pid=server.pid, config=config)
+        # Not one of the link's own, with which it would ask for routers.
+        assert inside() == ""
+        netlink.adjust(pid=server.pid, config=CONFIG)
+        assert "fd00::5/64" in inside()
