@@ -92,11 +92,10 @@ def take_down(config: HostConfig, *, keep_data: bool, listener: Listener) -> int
 
 def _end_processes(config: HostConfig, mounted: cgroups.Hierarchies, *, gently: bool) -> bool:
     ended = int(systemd.remove(config.name))
-    for name in _KILLED_FIRST:
+    without_data = _groups_of(mounted, config.name) - _WITH_DATA if gently else set()
+    for name in (*_KILLED_FIRST, *sorted(without_data.difference(_KILLED_FIRST))):
         ended += cgroups.kill(mounted, name=f"{config.name}/{name}")
     if gently:
-        for name in sorted(_groups_of(mounted, config.name) - _WITH_DATA):
-            ended += cgroups.kill(mounted, name=f"{config.name}/{name}")
         processes = []
         for pid in _members_everywhere(mounted, config.name):
             try:
