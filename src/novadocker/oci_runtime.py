@@ -13,6 +13,9 @@ And a container's process begins when nova-compute lets it (virt/docker/gates.py
 container's id is locked in the folder of gates, its start waits, and goes on if the file then says so. All
 else of a start, which takes ten times as long, is done by then. No file, no waiting.
 
+And a server's namespaces are there before its container, and outlive it (virt/docker/namespaces.py): they
+are found by the container's id, too. Docker itself knows a container's own namespaces, and another's.
+
 dockerd runs a copy of this file for every step of a container's life (`runtimes` in its daemon.json), so it
 imports little and stands alone. Python reads the creation alone: a shell's few lines at the copy's beginning
 leave the other steps to runc, a tenth of the time that it takes to start a Python.
@@ -36,11 +39,15 @@ SANDBOXES = "nova-docker-sandbox"
 OPEN = "open"
 _PATIENCE = 30
 
+_NAMESPACES = "NOVA_DOCKER_NAMESPACES"
+_KEPT = {"network": "net", "user": "user"}
+
 # To Python a string without a name, to a shell a command that does nothing and then the lines themselves.
 _SHELL = """#!/bin/sh
 ''':'
 case " $* " in
-*" create "* | *" run "*) exec /usr/bin/python3 -IS "$0" "$@" ;;
+*" create "* | *" run "*)
+    {variable}={namespaces} exec /usr/bin/python3 -IS "$0" "$@" ;;
 *" start "*)
     for gate; do :; done
     gate={gates}/$gate
@@ -103,16 +110,57 @@ def narrowed(seccomp: "dict[str, Any] | None") -> "dict[str, Any]":
     return {**seccomp, "syscalls": [rule for rule in others if rule["names"]] + (rules if allowed else [])}
 
 
-def program(*, gates: str) -> str:
+def entered(namespaces: "list[dict[str, Any]]", kept: str) -> "list[dict[str, Any]]":
+    """Return a container's namespaces, as config.json has them, with those of its server in place of its own.
+
+    Those of users only where Docker asks for them, and then without fail: otherwise root inside would be the
+    host's.
+
+    :param kept: the folder of the server's.
+    :raises: FileNotFoundError where there are none: after a reboot, until Nova starts the server.
+    """
+    found = []
+    for each in namespaces:
+        if each["type"] not in _KEPT:
+            found.append(each)
+            continue
+        name = _KEPT[each["type"]]
+        path, host = os.path.join(kept, name), os.stat(f"/proc/self/ns/{name}")  # noqa: PTH116, PTH118
+        try:
+            there = os.stat(path)  # noqa: PTH116
+        except OSError:
+            there = None
+        if there is None or there.st_dev != host.st_dev or there.st_ino == host.st_ino:
+            raise FileNotFoundError(f"the server has no {each['type']} namespace now: it is Nova's to start")
+        found.append({"type": each["type"], "path": path})
+    return found
+
+
+def program(*, gates: str, namespaces: str) -> str:
     """Return the file that dockerd runs.
 
     :param gates: the folder of the gates that a start waits at.
+    :param namespaces: the folder of the servers' namespaces.
     """
     import shlex
 
-    shell = _SHELL.format(gates=shlex.quote(gates), patience=_PATIENCE, open=OPEN, runtime=RUNTIME)
+    shell = _SHELL.format(
+        gates=shlex.quote(gates),
+        namespaces=shlex.quote(namespaces),
+        variable=_NAMESPACES,
+        patience=_PATIENCE,
+        open=OPEN,
+        runtime=RUNTIME,
+    )
     with open(__file__) as source:  # noqa: PTH123 - pathlib takes as long to import as the rest
         return shell + source.read()
+
+
+def looks_into(program: str, *, namespaces: str) -> bool:
+    """Say whether the file that dockerd runs finds namespaces in this folder."""
+    import shlex
+
+    return f"{_NAMESPACES}={shlex.quote(namespaces)} exec" in program
 
 
 def sandbox_program() -> str:
@@ -125,26 +173,46 @@ def sandbox_program() -> str:
 
 
 def main(argv: "list[str]") -> None:
-    """Narrow the filter of a container that is being created, then become runc."""
+    """Narrow the filter of a container that is being created, give it its namespaces, then become runc."""
+    folder = os.environ.pop(_NAMESPACES, "")
     if "create" in argv or "run" in argv:
         file = os.path.join(_bundle(argv), "config.json")  # noqa: PTH118
         with open(file) as config:  # noqa: PTH123
             settings = json.load(config)
         linux = settings.setdefault("linux", {})
         linux["seccomp"] = narrowed(linux.get("seccomp"))
+        kept = os.path.join(folder, argv[-1])  # noqa: PTH118
+        if folder and os.path.islink(kept):  # noqa: PTH114
+            try:
+                linux["namespaces"] = entered(linux.get("namespaces") or [], kept)
+            except FileNotFoundError as error:
+                _fail(argv, str(error))
         with open(f"{file}.narrowed", "w") as config:  # noqa: PTH123
             json.dump(settings, config)
         os.rename(f"{file}.narrowed", file)  # noqa: PTH104
     os.execvp(RUNTIME, [RUNTIME, *argv])
 
 
+def _fail(argv: "list[str]", words: str) -> None:
+    """End with an error where containerd looks for runc's, in the last line of its log."""
+    log = _option(argv, "--log")
+    if log:
+        with open(log, "a") as file:  # noqa: PTH123
+            file.write(json.dumps({"level": "error", "msg": words}) + "\n")
+    raise SystemExit(words)
+
+
 def _bundle(argv: "list[str]") -> str:
-    for at, word in enumerate(argv):
-        if word in ("--bundle", "-b"):
+    return _option(argv, "--bundle", "-b") or "."
+
+
+def _option(argv: "list[str]", *names: str) -> str:
+    for at, word in enumerate(argv[:-1]):
+        if word in names:
             return argv[at + 1]
-        if word.startswith("--bundle="):
+        if word.partition("=")[0] in names:
             return word.partition("=")[2]
-    return "."
+    return ""
 
 
 def _syscalls(seccomp: "dict[str, Any]") -> "list[dict[str, Any]]":

@@ -108,6 +108,27 @@ def lines(command: Sequence[str | Path]) -> Iterator[bytes]:
 
 
 @contextmanager
+def answering(command: Sequence[str | Path]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a program to speak with; on leaving its input ends, and it is waited for, or killed.
+
+    :raises CommandFailed: if it cannot start.
+    """
+    words = [str(word) for word in command]
+    try:
+        process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+    except OSError as error:
+        raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+@contextmanager
 def beside(command: Sequence[str | Path], *, log: Path, seconds: float = 30) -> Iterator[None]:
     """Run a program during the block; then it is asked to end (SIGTERM), and waited for.
 

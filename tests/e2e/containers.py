@@ -5,6 +5,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.cloud import CONTAINER, WORDS, Cloud, Running, get, until
@@ -16,6 +17,17 @@ def docker(cloud: Cloud, *words: str, check: bool = True) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
+
+
+def namespaces(cloud: Cloud) -> Path:
+    """The folder in which servers' namespaces are kept."""
+    return cloud.root / "data" / "docker" / "namespaces" / cloud.docker_host
+
+
+def lose_namespaces(cloud: Cloud, server_id: str) -> None:
+    """Let go of what keeps a server's namespaces; their files stay, as after a reboot of the machine."""
+    for kind in ("net", "user"):
+        subprocess.run(["umount", namespaces(cloud) / server_id / kind], check=True)
 
 
 def inside(cloud: Cloud, server_id: str, script: str, *, user: str = "0:0") -> str:
@@ -59,12 +71,12 @@ def file(server: Running, path: str, *, seconds: float = 30) -> str:
 
 
 def remains(cloud: Cloud, server_id: str) -> dict[str, Any]:
-    """What the daemon has of a server beside its two containers."""
+    """What the daemon has of a server beside its container."""
     named = docker(
         cloud, "ps", "--all", f"--filter=label=nova.docker.uuid={server_id}", "--format={{.Names}}"
     )
     tagged = docker(cloud, "images", "--format={{.Repository}}:{{.Tag}}").splitlines()
-    usual = {f"nova-{server_id}", f"nova-{server_id}-sandbox"}
+    usual = {f"nova-{server_id}"}
     return {
         "containers": sorted(set(named.splitlines()) - usual),
         "images": [tag for tag in tagged if server_id in tag or "<none>" in tag],

@@ -138,9 +138,7 @@ class Inside:
         return json.loads(done.stdout)
 
     def _enter(self) -> list[str]:
-        name = f"nova-{self._id}-sandbox"
-        pid = containers.docker(self._cloud, "inspect", "--format", "{{.State.Pid}}", name).strip()
-        return ["nsenter", "--target", pid, "--net"]
+        return ["nsenter", f"--net={containers.namespaces(self._cloud) / self._id / 'net'}"]
 
     def _python(self, script: str) -> list[str]:
         return [*self._enter(), sys.executable, "-c", script]

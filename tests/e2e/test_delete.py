@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.cloud import CONTAINER, until
-from tests.e2e.containers import docker
+from tests.e2e.containers import docker, lose_namespaces, namespaces
 
 HOWS = ("delete", "force")
 
@@ -57,8 +57,8 @@ def without_container(cloud, server) -> None:
     cloud.becomes(server, "SHUTOFF", seconds=30)
 
 
-def without_sandbox(cloud, server) -> None:
-    docker(cloud, "rm", "--force", f"nova-{server}-sandbox")
+def without_namespaces(cloud, server) -> None:
+    lose_namespaces(cloud, server)
 
 
 STATES: dict[str, Callable[[Any, str], None]] = {
@@ -71,7 +71,7 @@ STATES: dict[str, Callable[[Any, str], None]] = {
     "verify-resize": resized,
     "shelved-offloaded": shelved_offloaded,
     "without-container": without_container,
-    "without-sandbox": without_sandbox,
+    "without-namespaces": without_namespaces,
 }
 
 # Asked for right before the deletion, which then meets it at work.
@@ -139,6 +139,7 @@ def left(cloud, server: str, ports: list[str]) -> list[str]:
     found = docker(
         cloud, "ps", "--all", f"--filter=label=nova.docker.uuid={server}", "--format={{.Names}}"
     ).split()
+    found += [f"namespaces of {each.name}" for each in namespaces(cloud).glob(f"{server}*")]
     found += [
         tag for tag in docker(cloud, "images", "--format={{.Repository}}:{{.Tag}}").split() if server in tag
     ]

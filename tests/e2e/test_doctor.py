@@ -18,7 +18,7 @@ import pytest
 from tests.e2e import agents
 from tests.e2e.backends import BOTH
 from tests.e2e.cloud import BIN, CONTAINER, until
-from tests.e2e.containers import docker
+from tests.e2e.containers import docker, namespaces
 from tests.fakes import docker_archive
 
 from novadocker.host import cgroups
@@ -69,8 +69,8 @@ def test_traffic_that_is_cut_off_is_named_and_put_right(own_cloud, servers, exam
     address = f"{subnet.gateway_ip}/{subnet.cidr.partition('/')[2]}"
     subprocess.run(["ip", "address", "delete", address, "dev", "ndk-ex"], check=True)
     # A container's checksums, as they are without the driver.
-    pid = docker(own_cloud, "inspect", "-f", "{{.State.Pid}}", f"nova-{servers[CONTAINER].id}-sandbox")
-    ethtool = ["nsenter", f"--net=/proc/{pid.strip()}/ns/net", "--", "ethtool", "-K", "eth0", "tx"]
+    namespace = namespaces(own_cloud) / servers[CONTAINER].id / "net"
+    ethtool = ["nsenter", f"--net={namespace}", "--", "ethtool", "-K", "eth0", "tx"]
     netdev = docker_netdev(own_cloud)
     if netdev:
         subprocess.run([*ethtool, "on"], check=True, capture_output=True)
@@ -164,7 +164,10 @@ def _still(group: Path) -> bool:
 def test_who_holds_a_container_s_mounts_is_named_and_the_server_goes_all_the_same(
     own_cloud, images, examined
 ):
-    """Docker mounts no namespace of a server's, but that of a container it makes a network for itself."""
+    """Docker mounts no namespace of a server's, but that of a container it makes a network for itself.
+
+    What keeps a server's own, others may see: it goes with its files.
+    """
     cloud = own_cloud
     with cloud.server("e2e-held", images[CONTAINER]) as server, ExitStack() as stack:
         assert cloud.settled(server).status == "ACTIVE"
@@ -178,8 +181,11 @@ def test_who_holds_a_container_s_mounts_is_named_and_the_server_goes_all_the_sam
         holder = stack.enter_context(private_mounts("ndk-e2e-memcached.service"))
         mine = f"process {holder.pid}, unit ndk-e2e-memcached.service"
         until(lambda: mine in examined()["held-mounts"]["cause"], seconds=30, why="it is named")
+        seen = Path(f"/proc/{holder.pid}/mounts")
+        assert server.id in seen.read_text()
         cloud.remove(server.id)
         assert docker(cloud, "ps", "-aq", f"--filter=label=nova.docker.uuid={server.id}") == ""
+        assert server.id not in seen.read_text()
         found = examined()["held-mounts"]
         # Since 3.18 a place that is removed loses its mounts in every namespace.
         assert mine in found["cause"]

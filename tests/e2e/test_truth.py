@@ -13,7 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 from tests.e2e.cloud import CONTAINER, get, until
-from tests.e2e.containers import answers, docker, inside
+from tests.e2e.containers import answers, docker, inside, lose_namespaces, namespaces
+
+from novadocker.virt.docker import pause
 
 # Servers of other kinds than the active one, and what Nova calls them.
 STATUSES = {
@@ -218,6 +220,8 @@ def test_the_host_comes_back(own_cloud, server, others):
         docker(cloud, "unpause", f"nova-{others[name]}")
     docker(cloud, "kill", *docker(cloud, "ps", "--quiet", "--filter=label=nova.docker.uuid").split())
     docker(cloud, "rm", "--force", f"nova-{others['lost']}")
+    for each in namespaces(cloud).glob("*-*"):
+        lose_namespaces(cloud, each.name)
     with planted(cloud) as (orphans, foreign):
         assert orphans | foreign <= seen(cloud)
         cloud.supervisor.startProcess("nova-docker")
@@ -252,12 +256,17 @@ def first_running(cloud, server_id: str) -> str:
 def planted(cloud) -> Iterator[tuple[set[str], set[str]]]:
     """A sandbox, a port and a pair of devices that look like ours, and others' beside each."""
     ours, theirs = (str(uuids.uuid4()) for _ in range(2))
-    sandbox = docker(cloud, "images", "--format={{.Repository}}:{{.Tag}}", "nova-docker/sandbox").split()[0]
+    # As a driver makes them where dockerd is without our runtime.
+    sandbox, archive = pause.archive(docker(cloud, "version", "--format={{.Server.Arch}}"))
+    load = ["docker", "-H", f"unix://{cloud.run_dir}/docker/docker.sock", "load"]
+    subprocess.run(load, input=archive, check=True, capture_output=True)
     for name, host in ((ours, cloud.docker_host), (theirs, "another-host")):
         labels = [
             f"--label={mark}={value}" for mark, value in zip(MARKS, (name, host, "sandbox"), strict=True)
         ]
         docker(cloud, "run", "--detach", "--network=none", f"--name=e2e-{name[:8]}", *labels, sandbox)
+    (namespaces(cloud) / ours).mkdir()
+    for name, host in ((ours, cloud.docker_host), (theirs, "another-host")):
         device = f"tap{name[:8]}"
         alias = f"nova-docker:{host}:{name}"
         ip("link", "add", device, "type", "veth", "peer", "name", f"ndp{name[:8]}")
@@ -272,11 +281,13 @@ def planted(cloud) -> Iterator[tuple[set[str], set[str]]]:
         )  # fmt: skip
     kinds = ("container e2e-", "device tap", "device tbp", "port tap")
     sets = [{f"{kind}{name[:8]}" for kind in kinds} for name in (ours, theirs)]
+    sets[0].add(f"namespaces {ours}")
     try:
         yield sets[0], sets[1]
     finally:
         for name in (ours, theirs):
             docker(cloud, "rm", "--force", f"e2e-{name[:8]}", check=False)
+            docker(cloud, "rmi", sandbox, check=False)
             vsctl(cloud, "--if-exists", "del-port", f"tap{name[:8]}")
             for device in (f"tap{name[:8]}", f"tbp{name[:8]}"):
                 ip("link", "delete", device, check=False)
@@ -290,6 +301,7 @@ def seen(cloud) -> set[str]:
     return {
         *(f"container {each}" for each in containers),
         *(f"device {each}" for each in devices),
+        *(f"namespaces {each.name}" for each in namespaces(cloud).iterdir()),
         *(f"port {each}" for each in ports),
     }
 

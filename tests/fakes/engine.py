@@ -85,6 +85,7 @@ class FakeEngine:
             image=image.id,
             labels=dict(spec.labels),
             may_reboot="SYS_BOOT" in spec.cap_add,
+            joins=spec.network.startswith("container:"),
         )
         return identity
 

@@ -14,12 +14,12 @@ from novadocker.virt.docker.errors import LinkError, PortNotReady, ServiceError,
 
 
 class FakeNetlink:
-    """Devices by name, and the interfaces of each namespace by a pid in it."""
+    """Devices by name, and the interfaces of each namespace by its path."""
 
     def __init__(self) -> None:
         self.devices: dict[str, HostDevice] = {}
         self.peers: dict[str, str] = {}
-        self.namespaces: dict[int, dict[str, InterfaceConfig]] = {}
+        self.namespaces: dict[str, dict[str, InterfaceConfig]] = {}
         self.ends: dict[str, str] = {}
         self.bridges: dict[str, str] = {}
         self.steps: list[str] = []
@@ -47,27 +47,28 @@ class FakeNetlink:
     def join_bridge(self, name: str, *, bridge: str) -> None:
         self.bridges[name] = bridge
 
-    def bring_in(self, peer: str, *, pid: int, config: InterfaceConfig) -> None:
+    def bring_in(self, peer: str, *, namespace: str, config: InterfaceConfig) -> None:
         if peer not in self.peers:
-            raise LinkError(
-                f"Could not move {peer} into the namespace of process {pid}.", facts="no such device"
-            )
+            raise LinkError(f"Could not move {peer} into {namespace}.", facts="no such device")
         host = self.peers.pop(peer)
         self.devices[host] = replace(self.devices[host], peer_here=False)
-        self.namespaces.setdefault(pid, {})[config.name] = config
+        self.namespaces.setdefault(namespace, {})[config.name] = config
         self.ends[host] = config.name
         self.steps.append(f"bring in {config.name}")
 
-    def adjust(self, *, pid: int, config: InterfaceConfig) -> None:
-        if config.name not in self.namespaces.get(pid, {}):
-            raise LinkError(f"Could not configure {config.name} in the namespace of process {pid}.")
-        self.namespaces[pid][config.name] = config
+    def adjust(self, *, namespace: str, config: InterfaceConfig) -> None:
+        if config.name not in self.namespaces.get(namespace, {}):
+            raise LinkError(f"Could not configure {config.name} in {namespace}.")
+        self.namespaces[namespace][config.name] = config
 
-    def inside(self, *, pid: int) -> dict[str, str]:
-        return {name: config.mac for name, config in self.namespaces.get(pid, {}).items()}
+    def inside(self, *, namespace: str) -> dict[str, str]:
+        return {name: config.mac for name, config in self.namespaces.get(namespace, {}).items()}
 
-    def announce(self, *, pid: int) -> None:
-        for name, config in self.namespaces.get(pid, {}).items():
+    def loopback(self, *, namespace: str) -> None:
+        self.steps.append(f"lo up in {namespace}")
+
+    def announce(self, *, namespace: str) -> None:
+        for name, config in self.namespaces.get(namespace, {}).items():
             self.steps.append(f"announce {', '.join(config.addresses)} on {name}")
 
 

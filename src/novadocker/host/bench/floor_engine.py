@@ -14,7 +14,7 @@ import docker
 from novadocker.host.bench import phases
 
 LABEL = "nova.docker.bench"
-# Of what the driver asks for, these are made by it beforehand, or have no meaning without its sandbox.
+# Of what the driver asks for, these are made by it beforehand, or have no meaning without its network.
 _LEFT_OUT = ("NetworkMode", "Binds", "Mounts")
 
 
@@ -40,7 +40,7 @@ class Engine:
 
     def pid(self, server: str) -> int:
         """A process in a server's network namespace."""
-        return int(self._client.inspect_container(f"nova-{server}-sandbox")["State"]["Pid"])
+        return int(self._client.inspect_container(f"nova-{server}")["State"]["Pid"])
 
     def like(self, server: str) -> dict[str, Any]:
         """What to ask for to get a server's container without its network."""

@@ -124,7 +124,7 @@ def _namespaces(pids: Iterable[int], mounted: Mapping[int, Iterable[Path]]) -> s
     held = [Path(f"/proc/{pid}/root{point}") for pid, points in mounted.items() for point in points]
     places = [
         *(Path(f"/proc/{pid}/ns/net") for pid in pids),
-        *(place for place in held if place.parent.name == "netns"),
+        *(place for place in held if place.parent.name == "netns" or place.name == "net"),
     ]
     found = set()
     for place in places:

@@ -13,6 +13,8 @@ from novadocker.host.evidence.model import Evidence
 _STUCK_SECONDS = 600
 # Docker's storage drivers: a layer's or container's own place, not the folder of all.
 _OF_CONTAINER = re.compile(r"/(?:subvolumes|overlay2|aufs/mnt|devicemapper/mnt|vfs/dir|containers)/[^/]+")
+# What the driver keeps of a running server by itself: its file goes with it, and so do others' copies.
+_KEPT = re.compile(r"/namespaces/[^/]+/[0-9a-f-]{36}/(?:net|user)$")
 _DELETING = {"deleting", "force-deleting"}
 
 
@@ -109,7 +111,9 @@ def held_mounts(evidence: Evidence) -> list[Trouble]:
 
 
 def _of_a_container(place: str, holder: Mapping[str, Any]) -> bool:
-    return bool(_OF_CONTAINER.search(place)) or holder["sources"].get(place) == "nsfs"
+    if holder["sources"].get(place) == "nsfs":
+        return place in holder["stale"] or not _KEPT.search(place)
+    return bool(_OF_CONTAINER.search(place))
 
 
 def _counted(held: list[str], holder: Mapping[str, Any]) -> list[str]:

@@ -74,7 +74,7 @@ def offloads(engines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         raise NotSeen("only root looks into containers' network namespaces")
     found = []
     for container in [each for engine in engines for each in engine["containers"]]:
-        if container["role"] != "sandbox" or not container["pid"]:
+        if container["role"] != "workload" or not container["pid"]:
             continue
         inside = ["nsenter", f"--net=/proc/{container['pid']}/ns/net", "--"]
         shown = run.run([*inside, "ip", "-j", "link"], check=False, seconds=10)

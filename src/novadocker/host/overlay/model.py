@@ -20,6 +20,7 @@ STORAGE = Path("/var/lib") / ENGINE
 DISK = Path(f"/var/lib/{ENGINE}.btrfs")
 ENGINE_RUN = Path("/run") / ENGINE
 GATES = STATE / "gates"
+NAMESPACES = STATE / "namespaces"
 SOCKET = ENGINE_RUN / "docker.sock"
 
 # Who runs a command.

@@ -34,7 +34,7 @@ def write(decided: Decided) -> Overlay:
             Rendered(name=model.DAEMON.name, content=_daemon(), place=model.DAEMON),
             Rendered(
                 name=model.RUNTIME.name,
-                content=oci_runtime.program(gates=str(model.GATES)),
+                content=oci_runtime.program(gates=str(model.GATES), namespaces=str(model.NAMESPACES)),
                 place=model.RUNTIME,
                 mode=0o755,
             ),

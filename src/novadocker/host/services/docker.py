@@ -14,6 +14,11 @@ def start_gates(cloud: Cloud) -> Path:
     return cloud.layout.run / "docker" / "gates"
 
 
+def namespaces(cloud: Cloud) -> Path:
+    """Where servers' namespaces are kept; containers' links to them outlive a reboot."""
+    return cloud.layout.data / "docker" / "namespaces"
+
+
 def containerd(cloud: Cloud) -> Service:
     """dockerd's runtime; a dockerd left to itself joins the system's where there is one."""
     layout = cloud.layout
@@ -89,7 +94,7 @@ def docker(cloud: Cloud) -> Service:
             ConfigFile(
                 path=runtime,
                 # A copy: where the environment lies is no business of the containers'.
-                content=oci_runtime.program(gates=str(start_gates(cloud))),
+                content=oci_runtime.program(gates=str(start_gates(cloud)), namespaces=str(namespaces(cloud))),
                 mode=0o755,
             ),
             ConfigFile(path=sandboxes, content=oci_runtime.sandbox_program(), mode=0o755),

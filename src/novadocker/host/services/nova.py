@@ -289,6 +289,7 @@ def compute_docker(cloud: Cloud) -> Service:
                 "console_port": cloud.config.ports["docker-consoles"],
                 "cgroup_parent": f"/{cloud.config.name}/servers",
                 "start_gates": str(docker.start_gates(cloud)),
+                "namespaces": str(docker.namespaces(cloud)),
             },
         },
     )

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""A server's two containers: made, started, stopped, removed. Every step can be done again."""
+"""A server's container: made, started, stopped, removed; and what its namespaces are held by.
+
+Those are kept by mounts (namespaces.py) or, where dockerd runs without our runtime and of servers that were
+made there, by a second container, the sandbox. Every step can be done again.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +17,7 @@ from novadocker.virt.docker import names, power
 from novadocker.virt.docker.doors import Engine
 from novadocker.virt.docker.errors import Busy, EngineError, NotFound, ProcessFailed
 from novadocker.virt.docker.gates import Gates
+from novadocker.virt.docker.namespaces import Namespaces
 from novadocker.virt.docker.power import Container
 from novadocker.virt.docker.progress import Done, untold
 from novadocker.virt.docker.spec import ContainerSpec
@@ -25,10 +30,16 @@ _REMOVE_ATTEMPTS = 5
 class Containers:
     """The containers of this host's servers."""
 
-    def __init__(self, *, engine: Engine, host: str, gates: Gates) -> None:
+    def __init__(self, *, engine: Engine, host: str, gates: Gates, namespaces: Namespaces) -> None:
         self._engine = engine
         self._host = host
         self._gates = gates
+        self._namespaces = namespaces
+
+    @property
+    def keeps_namespaces(self) -> bool:
+        """Whether a server made now needs no sandbox."""
+        return self._namespaces.there
 
     def workload(self, uuid: str) -> Container | None:
         """Look at a server's workload; None when there is none, or it belongs to another nova-compute."""
@@ -40,56 +51,80 @@ class Containers:
         return [one for one in found if not names.set_aside(one.name)]
 
     def complete(self, uuid: str) -> bool:
-        """Say whether a server has both its containers."""
-        roles = (names.SANDBOX, names.WORKLOAD)
-        return all(self._mine(names.container(uuid=uuid, role=role)) is not None for role in roles)
+        """Say whether a server has its container, and the sandbox that one may need."""
+        found = self.workload(uuid)
+        if found is None:
+            return False
+        return self._sandbox(uuid) is not None if found.joins else self._namespaces.there
 
-    def make(self, *, sandbox: ContainerSpec, workload: ContainerSpec, done: Done = untold) -> int:
-        """Make what is missing of a server's two containers; return the sandbox's running process.
+    def make(self, *, sandbox: ContainerSpec | None, workload: ContainerSpec, done: Done = untold) -> str:
+        """Make what is missing of a server; return its network namespace.
 
-        Docker ties a workload to its sandbox's id: one whose sandbox is gone is made again, from its disk.
+        Docker ties a workload to its sandbox's id: one whose sandbox is gone is made again, from its disk;
+        and so is one whose namespaces are no longer kept here.
+
+        :param sandbox: None where a workload made now needs none.
         """
-        uuid = sandbox.labels[names.LABEL_UUID]
-        has_sandbox, has_workload = (
-            self._mine(sandbox.name) is not None,
-            self._mine(workload.name) is not None,
-        )
-        if has_workload and not has_sandbox:
-            LOG.warning("Server %s has lost its sandbox; its container is made again", uuid)
+        uuid = workload.labels[names.LABEL_UUID]
+        found = self._mine(workload.name)
+        if found is not None and not self.complete(uuid):
+            LOG.warning("Server %s has lost what holds its namespaces; its container is made again", uuid)
             self._engine.commit(workload.name, reference=names.kept_tag(uuid))
             self._remove_with_image(workload.name)
-            workload, has_workload = replace(workload, image=names.kept_tag(uuid)), False
-        if not has_sandbox:
+            workload, found = replace(workload, image=names.kept_tag(uuid)), None
+        joins = found.joins if found is not None else sandbox is not None
+        if joins and sandbox is not None and self._sandbox(uuid) is None:
             self._engine.create(sandbox)
-        pid = self.sandbox_restarted(uuid)
+        namespace = self._sandbox_restarted(uuid) if joins else self._namespaces.hold(uuid)
         done("sandbox")
-        if not has_workload:
-            self._engine.create(workload)
+        made = found.id if found is not None else self._engine.create(workload)
+        if not joins:
+            self._namespaces.enter(made, uuid)
         done("container")
-        return pid
+        return namespace
 
-    def sandbox_restarted(self, uuid: str) -> int:
-        """Return the process that holds the server's network namespace, started again where it has ended."""
-        name = names.container(uuid=uuid, role=names.SANDBOX)
-        found = self._mine(name)
+    def made_ready(self, uuid: str) -> str:
+        """Return the network namespace of a server that is about to start, made again where it has gone."""
+        found = self.workload(uuid)
+        if found is None:
+            raise ProcessFailed("The server's container is gone.", hint="A hard reboot makes it again.")
+        if found.joins:
+            return self._sandbox_restarted(uuid)
+        if not self._namespaces.there:
+            raise ProcessFailed(
+                "The server's namespaces are not kept on this host any more.",
+                hint="A hard reboot makes its container again, from its disk.",
+            )
+        namespace = self._namespaces.hold(uuid, pid=found.pid if found.running else 0)
+        self._namespaces.enter(found.id, uuid)
+        return namespace
+
+    def namespace(self, uuid: str) -> str | None:
+        """Return the server's network namespace; None when there is none."""
+        workload = self.workload(uuid)
+        if workload is not None and not workload.joins and (kept := self._namespaces.find(uuid)):
+            return kept
+        # A workload that runs outlives its sandbox, and what kept its namespaces.
+        for found in (self._sandbox(uuid) if workload is None or workload.joins else None, workload):
+            if found and found.running:
+                return _network_of(found)
+        return None
+
+    def _sandbox_restarted(self, uuid: str) -> str:
+        found = self._sandbox(uuid)
         if found is not None and not found.running:
-            self._engine.start(name)
-            found = self._mine(name)
+            self._engine.start(found.name)
+            found = self._sandbox(uuid)
         if found is None or not found.running:
             raise ProcessFailed(
                 "The server's sandbox does not run.",
                 facts=found.error if found else "It is gone.",
                 hint="A hard reboot makes it again.",
             )
-        return found.pid
+        return _network_of(found)
 
-    def sandbox_pid(self, uuid: str) -> int | None:
-        """Return a process in the server's network namespace; None when there is none."""
-        for role in (names.SANDBOX, names.WORKLOAD):  # a workload that runs outlives its sandbox
-            found = self._mine(names.container(uuid=uuid, role=role))
-            if found and found.running:
-                return found.pid
-        return None
+    def _sandbox(self, uuid: str) -> Container | None:
+        return self._mine(names.container(uuid=uuid, role=names.SANDBOX))
 
     def start(self, uuid: str) -> None:
         """Start a server's process; one that runs, goes on, and a frozen one is freed.
@@ -155,7 +190,7 @@ class Containers:
     def reboot_if_wanted(self, uuid: str) -> bool:
         """Start a server again that has ended because somebody inside asked for a reboot; say whether it had.
 
-        Its sandbox runs on, and with it its network.
+        Its namespaces stay, and with them its network.
         """
         found = self.workload(uuid)
         if found is None or not power.reboot_wanted(found):
@@ -190,13 +225,14 @@ class Containers:
             self._engine.unpause(name)
 
     def remove(self, uuid: str, *, returns: bool = False) -> None:
-        """Remove both containers; what is gone already is fine.
+        """Remove a server's containers and namespaces; what is gone already is fine.
 
         :param returns: it goes back to what it was before a move, so the disk from before stays.
         """
         for role in (names.WORKLOAD, names.RESCUED, names.SANDBOX):
             name = names.container(uuid=uuid, role=role)
             self._remove_with_image(name)
+        self._namespaces.remove(uuid)
         self._engine.untag(names.kept_tag(uuid))
         if not returns:
             self._engine.untag(names.before_tag(uuid))
@@ -208,20 +244,43 @@ class Containers:
     def prepare(self) -> None:
         """Begin anew: no start is waited for by now."""
         self._gates.prepare()
+        self._namespaces.prepare()
 
     def remove_orphans(self) -> None:
-        """Remove sandboxes without a workload: a build was cut short. Only while none is under way."""
-        here = {one.labels.get(names.LABEL_UUID) for one in self.workloads()}
+        """Remove what holds the namespaces of no workload: a build was cut short.
+
+        Only while none is under way.
+        """
         for one in self._engine.list(host=self._host, role=names.SANDBOX):
-            if one.labels.get(names.LABEL_UUID) not in here:
-                LOG.info("Removing sandbox %s: its server was never finished", one.name)
+            uuid = one.labels.get(names.LABEL_UUID, "")
+            roles = (names.WORKLOAD, names.RESCUED)
+            found = [self._mine(names.container(uuid=uuid, role=role)) for role in roles]
+            if not any(each and each.joins for each in found):
+                LOG.info("Removing sandbox %s: no server lives in it", one.name)
                 self._remove(one.id)
+        here = {one.labels.get(names.LABEL_UUID): one for one in self.workloads()}
+        for uuid in self._namespaces.servers():
+            if uuid not in here:
+                LOG.info("Removing the namespaces of %s: it was never finished", uuid)
+                self._namespaces.remove(uuid)
+
+    def keep_namespaces(self) -> None:
+        """Keep those of servers that run and have lost what kept them: they would go with their process."""
+        if not self._namespaces.there:
+            return
+        for one in self.workloads():
+            uuid = one.labels.get(names.LABEL_UUID, "")
+            if one.running and self._namespaces.find(uuid) is None:
+                found = self.workload(uuid)
+                if found is not None and found.running and not found.joins:
+                    self._namespaces.hold(uuid, pid=found.pid)
 
     def _remove_with_image(self, name: str) -> None:
         """Remove a container, and its image where a newer disk of the server has taken its only tag."""
         found = self._mine(name)
         if found is not None:
             self._remove(name)
+            self._namespaces.forget(found.id)
             self._engine.drop(found.image)
 
     def _remove(self, name: str) -> None:
@@ -244,6 +303,10 @@ class Containers:
     def _mine(self, name: str) -> Container | None:
         found = self._engine.inspect(name)
         return found if found and found.labels.get(names.LABEL_HOST) == self._host else None
+
+
+def _network_of(found: Container) -> str:
+    return f"/proc/{found.pid}/ns/net"
 
 
 def _reason(text: str) -> str:

@@ -48,11 +48,11 @@ class Diagnostics:
 
     def traffic(self, uuid: str) -> list[Traffic]:
         """Return what went through a server's interfaces, by their names inside."""
-        pid = self._containers.sandbox_pid(uuid)
-        if pid is None:
-            raise NotFound("The server's network is gone.")
-        macs = self._netlink.inside(pid=pid)
-        text = (self._proc / str(pid) / "net/dev").read_text()
+        found, namespace = self._containers.workload(uuid), self._containers.namespace(uuid)
+        if found is None or not found.running or namespace is None:
+            raise NotFound("The server does not run.")
+        macs = self._netlink.inside(namespace=namespace)
+        text = (self._proc / str(found.pid) / "net/dev").read_text()
         return [
             Traffic(name=name, mac=macs[name], counters=counters)
             for name, counters in sorted(interface_counters(text).items())

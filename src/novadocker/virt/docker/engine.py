@@ -90,6 +90,7 @@ class DockerEngine:
             user_namespaces="name=userns" in options,
             seccomp="name=seccomp" in options and "profile=unconfined" not in options,
             runtime=info.get("DefaultRuntime", ""),
+            runtime_path=_program_of(info),
             runtimes=frozenset(info.get("Runtimes") or ()),
             live_restore=bool(info.get("LiveRestoreEnabled")),
         )
@@ -169,6 +170,7 @@ class DockerEngine:
             finished_at=state.get("FinishedAt", ""),
             image=found["Image"],
             labels=found["Config"].get("Labels") or {},
+            joins=(found["HostConfig"].get("NetworkMode") or "").startswith("container:"),
             may_reboot="SYS_BOOT" in (found["HostConfig"].get("CapAdd") or ()),
         )
 
@@ -519,6 +521,12 @@ def _mount(target: str, options: Mapping[str, str]) -> Mount:
     # Without no_copy Docker would fill it with what the image has in that place.
     local = DriverConfig("local", dict(options))
     return Mount(target, None, type="volume", no_copy=True, driver_config=local)
+
+
+def _program_of(info: Mapping[str, Any]) -> str:
+    """Return the file that the daemon runs for its default runtime; empty where it finds one by itself."""
+    runtimes = info.get("Runtimes") or {}
+    return str((runtimes.get(info.get("DefaultRuntime", "")) or {}).get("path") or "")
 
 
 def _rates(spec: ContainerSpec) -> dict[str, list[dict[str, str | int]]]:

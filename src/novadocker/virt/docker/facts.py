@@ -37,6 +37,7 @@ class EngineFacts:
     user_namespaces: bool = False
     seccomp: bool = False
     runtime: str = ""
+    runtime_path: str = ""
     runtimes: frozenset[str] = frozenset()
     live_restore: bool = False
 

@@ -13,38 +13,40 @@ from novadocker.virt.docker.vif import Route, VifPlan
 
 
 class Interfaces:
-    """The interfaces of this host's servers, each seen from inside. `pid` holds a server's namespace."""
+    """The interfaces of this host's servers, each seen from inside. `namespace` is the path of a server's."""
 
     def __init__(self, *, netlink: Netlink, service: NetworkService) -> None:
         self._netlink = netlink
         self._service = service
 
-    def present(self, *, pid: int) -> set[str]:
+    def present(self, *, namespace: str) -> set[str]:
         """Return the MAC addresses of the interfaces inside."""
-        return set(self._netlink.inside(pid=pid).values())
+        return set(self._netlink.inside(namespace=namespace).values())
 
-    def bring_in(self, context: Any, plans: Sequence[VifPlan], *, pid: int, only: set[str]) -> None:
+    def bring_in(self, context: Any, plans: Sequence[VifPlan], *, namespace: str, only: set[str]) -> None:
         """Bring in what is not inside yet of the ports named in `only`.
 
         :param plans: all the server's ports, since one depends on the others for its name and routes.
         """
-        inside = self._netlink.inside(pid=pid)
+        inside = self._netlink.inside(namespace=namespace)
         for plan, config in self._configured(context, plans):
             if plan.port_id in only and plan.mac not in inside.values():
                 name = _free_name(plan.guest_device, taken=inside)
-                self._netlink.bring_in(plan.peer_device, pid=pid, config=replace(config, name=name))
+                self._netlink.bring_in(
+                    plan.peer_device, namespace=namespace, config=replace(config, name=name)
+                )
                 inside[name] = plan.mac
 
-    def adjust(self, context: Any, plans: Sequence[VifPlan], *, pid: int) -> None:
+    def adjust(self, context: Any, plans: Sequence[VifPlan], *, namespace: str) -> None:
         """Give the interfaces inside the addresses and routes their ports have now; they keep their names."""
-        inside = {mac: name for name, mac in self._netlink.inside(pid=pid).items()}
+        inside = {mac: name for name, mac in self._netlink.inside(namespace=namespace).items()}
         for plan, config in self._configured(context, plans):
             if plan.mac in inside:
-                self._netlink.adjust(pid=pid, config=replace(config, name=inside[plan.mac]))
+                self._netlink.adjust(namespace=namespace, config=replace(config, name=inside[plan.mac]))
 
-    def announce(self, *, pid: int) -> None:
+    def announce(self, *, namespace: str) -> None:
         """Tell the neighbours who has the addresses now: they may remember a server that had one before."""
-        self._netlink.announce(pid=pid)
+        self._netlink.announce(namespace=namespace)
 
     def names(self, context: Any, plans: Iterable[VifPlan]) -> Names:
         """Return who answers a server's questions for names.

@@ -18,6 +18,9 @@ SNAPSHOT = "snapshot"
 # Of a server's own container while the server is in rescue: in its name only, for a label stays as it is.
 RESCUED = "rescued"
 
+# The files that keep a server's namespaces, as /proc/PID/ns calls them; oci_runtime.py knows them, too.
+NETWORK, USER = "net", "user"
+
 # external_ids of an OVS Interface; the value is the CONF.host of the nova-compute that plugged it.
 OWNER_MARK = "nova-docker-host"
 

@@ -53,21 +53,25 @@ class KernelNetlink:
         """Put a device into a Linux bridge."""
         _join_bridge(name, bridge)
 
-    def bring_in(self, peer: str, *, pid: int, config: InterfaceConfig) -> None:
+    def bring_in(self, peer: str, *, namespace: str, config: InterfaceConfig) -> None:
         """Move a device into a namespace, where it gets its name, addresses and routes, and is up."""
-        _bring_in(peer, pid, asdict(config))
+        _bring_in(peer, namespace, asdict(config))
 
-    def adjust(self, *, pid: int, config: InterfaceConfig) -> None:
+    def adjust(self, *, namespace: str, config: InterfaceConfig) -> None:
         """Give an interface inside a namespace other addresses, routes and MTU; what is right stays."""
-        _adjust(pid, asdict(config))
+        _adjust(namespace, asdict(config))
 
-    def inside(self, *, pid: int) -> dict[str, str]:
+    def inside(self, *, namespace: str) -> dict[str, str]:
         """Return the interfaces in a namespace but lo: their MAC addresses by name."""
-        return dict(_inside(pid))
+        return dict(_inside(namespace))
 
-    def announce(self, *, pid: int) -> None:
+    def loopback(self, *, namespace: str) -> None:
+        """Let a namespace's own processes reach each other; `bring_in` does that, too."""
+        _loopback(namespace)
+
+    def announce(self, *, namespace: str) -> None:
         """Tell the neighbours of a namespace's interfaces whose the addresses on them are now."""
-        _announce(pid)
+        _announce(namespace)
 
 
 @privsep.privileged
@@ -125,25 +129,25 @@ def _join_bridge(name: str, bridge: str) -> None:
 
 
 @privsep.privileged
-def _bring_in(peer: str, pid: int, config: dict[str, Any]) -> None:
-    with _explained(f"move {peer} into the namespace of process {pid}"), IPRoute() as ip:
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def _bring_in(peer: str, namespace: str, config: dict[str, Any]) -> None:
+    with _explained(f"move {peer} into {namespace}"), IPRoute() as ip:
+        opened = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            ip.link("set", index=socket.if_nametoindex(peer), net_ns_fd=namespace)
+            ip.link("set", index=socket.if_nametoindex(peer), net_ns_fd=opened)
         finally:
-            os.close(namespace)
-    with _explained(f"configure {config['name']} in the namespace of process {pid}"):
-        _in_namespace(pid, lambda: _configure(peer, config))
+            os.close(opened)
+    with _explained(f"configure {config['name']} in {namespace}"):
+        _in_namespace(namespace, lambda: _configure(peer, config))
 
 
 @privsep.privileged
-def _adjust(pid: int, config: dict[str, Any]) -> None:
-    with _explained(f"configure {config['name']} in the namespace of process {pid}"):
-        _in_namespace(pid, lambda: addressing.settle(config))
+def _adjust(namespace: str, config: dict[str, Any]) -> None:
+    with _explained(f"configure {config['name']} in {namespace}"):
+        _in_namespace(namespace, lambda: addressing.settle(config))
 
 
 @privsep.privileged
-def _inside(pid: int) -> list[tuple[str, str]]:
+def _inside(namespace: str) -> list[tuple[str, str]]:
     def look() -> list[tuple[str, str]]:
         with IPRoute() as ip:
             links = [
@@ -152,14 +156,24 @@ def _inside(pid: int) -> list[tuple[str, str]]:
             ]
         return [(name, mac) for name, mac in links if name != "lo"]
 
-    with _explained(f"look into the namespace of process {pid}"):
-        return _in_namespace(pid, look)
+    with _explained(f"look into {namespace}"):
+        return _in_namespace(namespace, look)
 
 
 @privsep.privileged
-def _announce(pid: int) -> None:
-    with _explained(f"announce the addresses in the namespace of process {pid}"):
-        _in_namespace(pid, addressing.announce)
+def _loopback(namespace: str) -> None:
+    def wake() -> None:
+        with IPRoute() as ip:
+            ip.link("set", index=socket.if_nametoindex("lo"), state="up")
+
+    with _explained(f"set lo up in {namespace}"):
+        _in_namespace(namespace, wake)
+
+
+@privsep.privileged
+def _announce(namespace: str) -> None:
+    with _explained(f"announce the addresses in {namespace}"):
+        _in_namespace(namespace, addressing.announce)
 
 
 def _configure(peer: str, config: dict[str, Any]) -> None:
@@ -183,23 +197,23 @@ def _transmit_checksum_off(name: str) -> None:
         fcntl.ioctl(control, _SIOCETHTOOL, request)
 
 
-def _in_namespace(pid: int, work: Callable[[], T]) -> T:
+def _in_namespace(namespace: str, work: Callable[[], T]) -> T:
     """Run `work` inside the namespace, in a thread: a thread's namespace is its own and ends with it."""
     result: list[T] = []
     problem: list[BaseException] = []
 
     def run() -> None:
         try:
-            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            opened = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                kernel_netns.setns(namespace, fork=False)
+                kernel_netns.setns(opened, fork=False)
             finally:
-                os.close(namespace)
+                os.close(opened)
             result.append(work())
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
             problem.append(error)
 
-    thread = threading.Thread(target=run, name=f"netns-{pid}")
+    thread = threading.Thread(target=run, name=f"netns-{namespace}")
     thread.start()
     thread.join()
     if problem:

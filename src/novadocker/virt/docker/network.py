@@ -63,12 +63,12 @@ class Network:
         instance: Any,
         vifs: Iterable[Vif],
         *,
-        pid: int,
+        namespace: str,
         events: EventWait | None,
         adjust: bool,
         done: Done = untold,
     ) -> None:
-        """Give the namespace of process `pid` all the server's interfaces, and wait until their ports work.
+        """Give the network namespace all the server's interfaces, and wait until their ports work.
 
         :param events: None to connect without waiting.
         :param adjust: also give the interfaces that are inside already what their ports say now.
@@ -82,15 +82,19 @@ class Network:
         # again.
         by_mark = self._wait_for_mark and events is not None and self._marks_readable()
         waiting = events(pending) if events is not None and not by_mark and pending else nullcontext()
+        if not plans:
+            self._netlink.loopback(namespace=namespace)
         with waiting:
             with _alone(instance):
-                present = self._interfaces.present(pid=pid)
+                present = self._interfaces.present(namespace=namespace)
                 for one, plan in zip(vifs, plans, strict=True):
                     self._make_pair(instance, one, plan, keep=plan.mac in present)
                 new = {plan.port_id for plan in plans if plan.mac not in present}
                 # The kernel takes its time over a move to another namespace, the switch over a port.
                 with ThreadPoolExecutor(max_workers=1) as beside:
-                    inside = beside.submit(self._bring_in, context, plans, pid, new, adjust and bool(present))
+                    inside = beside.submit(
+                        self._bring_in, context, plans, namespace, new, adjust and bool(present)
+                    )
                     for one, plan in zip(vifs, plans, strict=True):
                         self._plug(instance, one, plan)
                     inside.result()
@@ -100,7 +104,7 @@ class Network:
         # Not before the ports work. An address is given out again at once, and a neighbour that had spoken to
         # the one before would send to that one's hardware address for half a minute.
         if new or adjust:
-            self._interfaces.announce(pid=pid)
+            self._interfaces.announce(namespace=namespace)
 
     def plug(self, instance: Any, vifs: Iterable[Vif]) -> None:
         """Plug the ports of a server that has no namespace now; those plugged are not disturbed."""
@@ -112,36 +116,36 @@ class Network:
                 self._make_pair(instance, one, plan, keep=False)
                 self._plug(instance, one, plan)
 
-    def attach(self, context: Any, instance: Any, vifs: list[Vif], port_id: str, *, pid: int) -> None:
+    def attach(self, context: Any, instance: Any, vifs: list[Vif], port_id: str, *, namespace: str) -> None:
         """Give a server that has a namespace one more interface, under the first free name.
 
         :param vifs: all the server's ports, the new one among them.
         """
         plans = vif.plan(vifs)
         with _alone(instance):
-            present = self._interfaces.present(pid=pid)
+            present = self._interfaces.present(namespace=namespace)
             for one, plan in zip(vifs, plans, strict=True):
                 if plan.port_id == port_id and plan.mac not in present:
                     _refuse_unusable([plan])
                     self._make_pair(instance, one, plan, keep=False)
                     self._plug(instance, one, plan)
-                    self._interfaces.bring_in(context, plans, pid=pid, only={port_id})
-                    self._interfaces.adjust(context, plans, pid=pid)
+                    self._interfaces.bring_in(context, plans, namespace=namespace, only={port_id})
+                    self._interfaces.adjust(context, plans, namespace=namespace)
                     if self._wait_for_mark:
                         self._switch.wait_installed([plan.host_device], timeout=_SOON)
-                    self._interfaces.announce(pid=pid)
+                    self._interfaces.announce(namespace=namespace)
 
-    def adjust(self, context: Any, instance: Any, vifs: Iterable[Vif], *, pid: int) -> None:
+    def adjust(self, context: Any, instance: Any, vifs: Iterable[Vif], *, namespace: str) -> None:
         """Give a server's interfaces the addresses and routes its ports have now.
 
         Of two ports detached at once, each caller still counts with the other: what is not inside, or no
         more, has no say in who comes first.
         """
         with _alone(instance):
-            present = self._interfaces.present(pid=pid)
+            present = self._interfaces.present(namespace=namespace)
             plans = vif.plan(one for one in vifs if one["address"] in present)
-            self._interfaces.adjust(context, plans, pid=pid)
-            self._interfaces.announce(pid=pid)
+            self._interfaces.adjust(context, plans, namespace=namespace)
+            self._interfaces.announce(namespace=namespace)
 
     def disconnect(self, instance: Any, vifs: Iterable[Vif]) -> None:
         """Unplug a server's ports and remove their devices, each as far as it goes: a server must go away.
@@ -184,12 +188,12 @@ class Network:
         self._delete_pair(one["devname"])
 
     def _bring_in(
-        self, context: Any, plans: Sequence[VifPlan], pid: int, new: set[str], adjust: bool
+        self, context: Any, plans: Sequence[VifPlan], namespace: str, new: set[str], adjust: bool
     ) -> None:
         if adjust:
-            self._interfaces.adjust(context, plans, pid=pid)
+            self._interfaces.adjust(context, plans, namespace=namespace)
         if new:
-            self._interfaces.bring_in(context, plans, pid=pid, only=new)
+            self._interfaces.bring_in(context, plans, namespace=namespace, only=new)
 
     def _make_pair(self, instance: Any, one: Vif, plan: VifPlan, *, keep: bool) -> None:
         found = self._netlink.device(plan.host_device)

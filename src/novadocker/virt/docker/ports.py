@@ -45,31 +45,35 @@ class Ports:
         instance: Any,
         vifs: Iterable[Vif],
         *,
-        pid: int,
+        namespace: str,
         events: EventWait | None,
         done: Done = untold,
     ) -> None:
         """Give a server its ports before its process starts, and its interfaces what the ports say now."""
         vifs = list(vifs)
         self._write_names(context, instance, vifs)
-        self._network.connect(context, instance, vifs, pid=pid, events=events, adjust=True, done=done)
+        self._network.connect(
+            context, instance, vifs, namespace=namespace, events=events, adjust=True, done=done
+        )
 
     def plug(self, context: Any, instance: Any, vifs: Iterable[Vif]) -> None:
         """Plug ports where they are not; those in use are not disturbed. What Nova says may be old."""
-        pid = self._containers.sandbox_pid(instance.uuid)
-        if pid is None:
+        namespace = self._containers.namespace(instance.uuid)
+        if namespace is None:
             self._network.plug(instance, vifs)
         else:
-            self._network.connect(context, instance, list(vifs), pid=pid, events=None, adjust=False)
+            self._network.connect(
+                context, instance, list(vifs), namespace=namespace, events=None, adjust=False
+            )
 
     def attach(self, context: Any, instance: Any, one: Vif) -> None:
         """Give a server one more port, at once if it has a namespace, else with its next start."""
-        pid = self._containers.sandbox_pid(instance.uuid)
-        if pid is None:
+        namespace = self._containers.namespace(instance.uuid)
+        if namespace is None:
             self._network.plug(instance, [one])
             return
         vifs = [*(each for each in instance.get_network_info() if each["id"] != one["id"]), one]
-        self._network.attach(context, instance, vifs, one["id"], pid=pid)
+        self._network.attach(context, instance, vifs, one["id"], namespace=namespace)
         self._write_names(context, instance, vifs)
 
     def detach(self, context: Any, instance: Any, one: Vif) -> None:
@@ -87,10 +91,10 @@ class Ports:
         """Give a server's interfaces what Neutron says now; failing is only told: its next start does it."""
         vifs = list(vifs)
         try:
-            pid = self._containers.sandbox_pid(instance.uuid)
-            if pid is None:
+            namespace = self._containers.namespace(instance.uuid)
+            if namespace is None:
                 return
-            self._network.adjust(context, instance, vifs, pid=pid)
+            self._network.adjust(context, instance, vifs, namespace=namespace)
             self._write_names(context, instance, vifs)
         except (NovaDockerError, OSError) as error:
             LOG.warning("The server's interfaces stay as they were: %s", error, instance=instance)

@@ -24,6 +24,7 @@ class Container:
 
     :param status: created, running, paused, restarting, removing, exited or dead.
     :param pid: its first process on the host; 0 when it does not run.
+    :param joins: whether it lives in another container's network namespace.
     :param may_reboot: whether its processes may call reboot(2), which ends their own namespace only.
     """
 
@@ -39,6 +40,7 @@ class Container:
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     may_reboot: bool = False
+    joins: bool = False
 
     @property
     def running(self) -> bool:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one privilege context: what must be root, and the capabilities it needs.
 
-NET_ADMIN and SYS_ADMIN to make devices and enter namespaces, SYS_PTRACE to open another user's namespace,
-DAC_OVERRIDE to write its /proc/sys, CHOWN to give root of a container its config drive and ephemeral disks.
+NET_ADMIN and SYS_ADMIN to make devices, and to make, keep and enter namespaces; SETUID and SETGID to say who
+a user namespace's users are; SYS_PTRACE to open another user's, DAC_OVERRIDE to write its /proc/sys; CHOWN to
+give root of a container its config drive and ephemeral disks.
 """
 
 import os
@@ -23,6 +24,8 @@ context = priv_context.PrivContext(
         capabilities.CAP_SYS_ADMIN,
         capabilities.CAP_SYS_PTRACE,
         capabilities.CAP_DAC_OVERRIDE,
+        capabilities.CAP_SETUID,
+        capabilities.CAP_SETGID,
         capabilities.CAP_CHOWN,
     ],
 )

@@ -80,7 +80,7 @@ class Servers:
     ) -> None:
         """Make a server, and start its process when its network works; after a failure, call `undo`."""
         progress = Progress()
-        pid = self.make(context, instance, ephemerals=ephemerals, done=progress.done)
+        namespace = self.make(context, instance, ephemerals=ephemerals, done=progress.done)
         self._guest.put(instance, given=given, user=administrator(instance))
         progress.done("files")
         with self._begun(instance.uuid, start=start) as begin:
@@ -96,7 +96,9 @@ class Servers:
             # Questions to the conductor on the one side, the switch and the kernel on the other.
             with ThreadPoolExecutor(max_workers=1) as beside:
                 told = beside.submit(tell)
-                self._ports.connect(context, instance, vifs, pid=pid, events=events, done=progress.done)
+                self._ports.connect(
+                    context, instance, vifs, namespace=namespace, events=events, done=progress.done
+                )
                 told.result()
             progress.done("network ready")
             let = time.monotonic()
@@ -117,8 +119,8 @@ class Servers:
 
     def make(
         self, context: Any, instance: Any, *, ephemerals: Sequence[int] | None = None, done: Done = untold
-    ) -> int:
-        """Make those of a server's containers that are missing; return the process that holds its network.
+    ) -> str:
+        """Make those of a server's containers that are missing; return its network namespace.
 
         :param ephemerals: the sizes of its ephemeral disks in GiB; None: those that it has.
         """
@@ -158,7 +160,7 @@ class Servers:
 
     def _described(
         self, context: Any, instance: Any, *, image: Image | None, wanted: Process
-    ) -> tuple[ContainerSpec, ContainerSpec]:
+    ) -> tuple[ContainerSpec | None, ContainerSpec]:
         flavor, found = instance.flavor, self._facts()
         choices = extra_specs.parse(flavor.extra_specs or {}, user_namespaces=found.user_namespaces)
         image = image or self._ensured(context, instance, image_id=instance.image_ref)
@@ -189,13 +191,14 @@ class Servers:
             disk_limit=self._disk_limit(),
             rate_device=self._rate_device(),
             sandbox_runtime=found.sandbox_runtime,
+            keeps_namespaces=self._containers.keeps_namespaces,
         )
         files.prepare(ground.files)
         self._guest.prepare(ground.files, instance)
-        return (
-            spec.sandbox(server, image=self._images.sandbox(), ground=ground),
-            spec.workload(server, image=image, ground=ground),
-        )
+        sandbox = None
+        if not ground.keeps_namespaces:
+            sandbox = spec.sandbox(server, image=self._images.sandbox(), ground=ground)
+        return sandbox, spec.workload(server, image=image, ground=ground)
 
     def run(
         self,
@@ -207,12 +210,12 @@ class Servers:
         start: bool = True,
     ) -> None:
         """Start the process of a server that has its containers, its network first."""
-        pid = self._containers.sandbox_restarted(instance.uuid)
+        namespace = self._containers.made_ready(instance.uuid)
         vifs, place = list(vifs), self.place(instance)
         files.prepare(place)
         self._guest.prepare(place, instance)
         self._guest.fill_drive(place, instance, vifs, given=Given())
-        self._ports.connect(context, instance, vifs, pid=pid, events=events if start else None)
+        self._ports.connect(context, instance, vifs, namespace=namespace, events=events if start else None)
         if start:
             self._containers.start(instance.uuid)
 

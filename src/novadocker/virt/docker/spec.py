@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a server's two containers should be (pure): everything Docker is told, as values."""
+"""What a server's container should be, and the sandbox some need (pure): all that Docker is told."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,7 +100,10 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What the host adds to every container: where files lie, what the daemon can do."""
+    """What the host adds to every container: where files lie, what the daemon can do.
+
+    :ivar keeps_namespaces: a server's need no sandbox to hold them.
+    """
 
     files: Path
     pids: int
@@ -109,6 +112,7 @@ class Ground:
     disk_limit: bool = False
     rate_device: str = ""
     sandbox_runtime: str = ""
+    keeps_namespaces: bool = False
 
 
 def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
@@ -134,10 +138,11 @@ def sandbox(server: Server, *, image: str, ground: Ground) -> ContainerSpec:
 
 
 def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
-    """Return the container that runs the server's image inside the sandbox's network.
+    """Return the container that runs the server's image in the server's namespaces.
 
     :raises: StorageError where its flavor limits disk I/O and this host cannot
     """
+    sandbox_name = names.container(uuid=server.uuid, role=names.SANDBOX)
     limits = server.quotas or quotas.parse({}, vcpus=server.vcpus)
     if limits.rates and not ground.rate_device:
         raise StorageError(
@@ -148,7 +153,9 @@ def workload(server: Server, *, image: Image, ground: Ground) -> ContainerSpec:
         name=names.container(uuid=server.uuid, role=names.WORKLOAD),
         image=image.id,
         labels=names.labels(uuid=server.uuid, host=server.host, role=names.WORKLOAD, name=server.name),
-        network=f"container:{names.container(uuid=server.uuid, role=names.SANDBOX)}",
+        network="" if ground.keeps_namespaces else f"container:{sandbox_name}",
+        # Docker gives it the sandbox's where there is one, and takes no other.
+        hostname=server.hostname if ground.keeps_namespaces else "",
         memory=server.memory_mb * MIB,
         swap=server.swap_mb * MIB,
         cpu_shares=limits.cpu_shares,

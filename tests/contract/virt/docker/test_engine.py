@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import docker_archive
 from tests.fakes.engine import FakeEngine
+from tests.fakes.namespaces import FakeNamespaces
 from tests.functional.virt.docker import daemons
 
 from novadocker import oci_runtime
@@ -32,6 +33,7 @@ from novadocker.virt.docker.errors import (
 )
 from novadocker.virt.docker.facts import File
 from novadocker.virt.docker.gates import Gates
+from novadocker.virt.docker.namespaces import Namespaces
 
 HOST = "host-docker"
 
@@ -143,7 +145,12 @@ def test_a_container_lives_and_goes(bench: Bench) -> None:
 
 def _held(bench: Bench) -> Containers:
     bench.gates.prepare()
-    return Containers(engine=bench.engine, host=HOST, gates=bench.gates)
+    return Containers(
+        engine=bench.engine,
+        host=HOST,
+        gates=bench.gates,
+        namespaces=Namespaces(None, host="h", store=FakeNamespaces()),
+    )
 
 
 def test_a_held_process_begins_when_it_is_let(bench: Bench) -> None:

@@ -40,6 +40,7 @@ class _Server:
 
     def __init__(self, process: subprocess.Popen) -> None:
         self.pid = process.pid
+        self.namespace = f"/proc/{process.pid}/ns/net"
 
     def run(self, *words: str) -> str:
         """What a program says there."""
@@ -54,14 +55,14 @@ def _server() -> Iterator[_Server]:
     with daemons.network_namespace():
         process = subprocess.Popen(["unshare", "--net", "sleep", "600"])
         try:
-            _await_namespace(process)
+            await_namespace(process)
             yield _Server(process)
         finally:
             process.kill()
             process.wait()
 
 
-def _await_namespace(server: subprocess.Popen) -> None:
+def await_namespace(server: subprocess.Popen) -> None:
     """Wait until unshare has made the namespace."""
     own = Path("/proc/thread-self/ns/net").readlink()
     while Path(f"/proc/{server.pid}/ns/net").readlink() == own:
@@ -84,15 +85,15 @@ REAL = [pytest.param(name, marks=pytest.mark.functional) for name in ("kernel", 
 
 
 @pytest.fixture(params=["fake", *REAL])
-def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Netlink, int]]:
+def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Netlink, str]]:
     if request.param == "fake":
-        yield FakeNetlink(), 7
+        yield FakeNetlink(), "/proc/7/ns/net"
         return
     with _server() as server, privileged_daemon() if request.param != "kernel" else nullcontext():
-        yield KernelNetlink(), server.pid
+        yield KernelNetlink(), server.namespace
 
 
-def test_a_pair_is_made_seen_and_deleted(ground: tuple[Netlink, int]) -> None:
+def test_a_pair_is_made_seen_and_deleted(ground: tuple[Netlink, str]) -> None:
     netlink, _ = ground
     assert netlink.device("tap0") is None
     netlink.add_pair("tap0", "ndp0", mtu=1442, alias="nova-docker:host:port")
@@ -105,46 +106,53 @@ def test_a_pair_is_made_seen_and_deleted(ground: tuple[Netlink, int]) -> None:
     assert netlink.device("tap0") is None
 
 
-def test_what_is_ours_is_found_by_its_alias(ground: tuple[Netlink, int]) -> None:
-    netlink, pid = ground
+def test_what_is_ours_is_found_by_its_alias(ground: tuple[Netlink, str]) -> None:
+    netlink, namespace = ground
     for number, alias in enumerate(
         ("nova-docker:host:a", "nova-docker:host:b", "nova-docker:other:c", "", "x")
     ):
         netlink.add_pair(f"tap{number}", f"ndp{number}", mtu=1442, alias=alias)
-    netlink.bring_in("ndp1", pid=pid, config=CONFIG)
+    netlink.bring_in("ndp1", namespace=namespace, config=CONFIG)
     found = {one.name: one.peer_here for one in netlink.owned("host")}
     assert found == {"tap0": True, "tap1": False}
 
 
-def test_an_interface_comes_in(ground: tuple[Netlink, int]) -> None:
-    netlink, pid = ground
-    assert netlink.inside(pid=pid) == {}
+def test_an_interface_comes_in(ground: tuple[Netlink, str]) -> None:
+    netlink, namespace = ground
+    assert netlink.inside(namespace=namespace) == {}
     netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-    netlink.bring_in("ndp0", pid=pid, config=CONFIG)
-    assert netlink.inside(pid=pid) == {"eth0": CONFIG.mac}
+    netlink.bring_in("ndp0", namespace=namespace, config=CONFIG)
+    assert netlink.inside(namespace=namespace) == {"eth0": CONFIG.mac}
     assert netlink.device("tap0").peer_here is False
     with pytest.raises(LinkError, match="ndp0"):
-        netlink.bring_in("ndp0", pid=pid, config=CONFIG)
+        netlink.bring_in("ndp0", namespace=namespace, config=CONFIG)
 
 
-def test_an_interface_is_adjusted(ground: tuple[Netlink, int]) -> None:
-    netlink, pid = ground
+def test_a_namespace_without_an_interface_has_a_loopback(ground: tuple[Netlink, str]) -> None:
+    netlink, namespace = ground
+    netlink.loopback(namespace=namespace)
+    netlink.loopback(namespace=namespace)
+    assert netlink.inside(namespace=namespace) == {}
+
+
+def test_an_interface_is_adjusted(ground: tuple[Netlink, str]) -> None:
+    netlink, namespace = ground
     with pytest.raises(LinkError, match="eth0"):
-        netlink.adjust(pid=pid, config=CONFIG)
+        netlink.adjust(namespace=namespace, config=CONFIG)
     netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-    netlink.bring_in("ndp0", pid=pid, config=CONFIG)
-    netlink.adjust(pid=pid, config=CONFIG)
-    netlink.adjust(pid=pid, config=replace(CONFIG, addresses=("10.20.0.6/24",), routes=()))
-    assert netlink.inside(pid=pid) == {"eth0": CONFIG.mac}
+    netlink.bring_in("ndp0", namespace=namespace, config=CONFIG)
+    netlink.adjust(namespace=namespace, config=CONFIG)
+    netlink.adjust(namespace=namespace, config=replace(CONFIG, addresses=("10.20.0.6/24",), routes=()))
+    assert netlink.inside(namespace=namespace) == {"eth0": CONFIG.mac}
 
 
-def test_who_has_an_address_is_announced(ground: tuple[Netlink, int]) -> None:
-    netlink, pid = ground
-    netlink.announce(pid=pid)
+def test_who_has_an_address_is_announced(ground: tuple[Netlink, str]) -> None:
+    netlink, namespace = ground
+    netlink.announce(namespace=namespace)
     netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-    netlink.bring_in("ndp0", pid=pid, config=CONFIG)
-    netlink.announce(pid=pid)
-    assert netlink.inside(pid=pid) == {"eth0": CONFIG.mac}
+    netlink.bring_in("ndp0", namespace=namespace, config=CONFIG)
+    netlink.announce(namespace=namespace)
+    assert netlink.inside(namespace=namespace) == {"eth0": CONFIG.mac}
 
 
 @pytest.mark.functional
@@ -153,10 +161,10 @@ def test_a_neighbour_hears_at_once_who_has_an_address_now() -> None:
     with _server() as server:
         netlink = KernelNetlink()
         netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-        netlink.bring_in("ndp0", pid=server.pid, config=CONFIG)
+        netlink.bring_in("ndp0", namespace=server.namespace, config=CONFIG)
         _ip("addr", "add", "10.20.0.1/24", "dev", "tap0")
         _ip("neigh", "add", "10.20.0.5", "lladdr", "fa:16:3e:00:00:99", "nud", "reachable", "dev", "tap0")
-        netlink.announce(pid=server.pid)
+        netlink.announce(namespace=server.namespace)
         poll.until(
             lambda: None if CONFIG.mac in (seen := _ip("neigh", "show", "10.20.0.5")) else seen,
             why="the neighbour knows",
@@ -183,11 +191,11 @@ def test_the_kernel_takes_and_gives_but_leaves_what_is_not_ours() -> None:
             addresses=("10.20.0.5/24", "10.20.0.6/24"),
             routes=tuple(route for route in CONFIG.routes if route[0] != "::/0"),
         )
-        netlink.bring_in("ndp0", pid=server.pid, config=first)
+        netlink.bring_in("ndp0", namespace=server.namespace, config=first)
         run("address", "add", "10.20.0.99/24", "dev", "eth0")
         run("route", "add", "10.77.0.0/16", "via", "10.20.0.9")
         before = run("-o", "address", "show", "dev", "eth0"), run("route")
-        netlink.adjust(pid=server.pid, config=first)
+        netlink.adjust(namespace=server.namespace, config=first)
         assert (run("-o", "address", "show", "dev", "eth0"), run("route")) == before
 
         second = replace(
@@ -196,7 +204,7 @@ def test_the_kernel_takes_and_gives_but_leaves_what_is_not_ours() -> None:
             addresses=("10.20.0.6/24", "10.30.0.7/16", "fd00::5/64"),
             routes=(("0.0.0.0/0", "10.20.0.1", 100), ("::/0", "fd00::1", 0), ("fd07::/64", "fd00::9", 0)),
         )
-        netlink.adjust(pid=server.pid, config=second)
+        netlink.adjust(namespace=server.namespace, config=second)
         link = run("address", "show", "dev", "eth0")
         assert "10.20.0.5" not in link
         for text in ("mtu 1300", "10.20.0.6/24", "10.20.0.99/24", "10.30.0.7/16", "fd00::5/64"):
@@ -211,7 +219,7 @@ def test_the_kernel_takes_and_gives_but_leaves_what_is_not_ours() -> None:
         assert any(line.startswith("fd07::/64 via fd00::9") for line in routes)
         assert not any(line.startswith(("169.254.169.254", "10.8.0.0/16")) for line in routes)
 
-        netlink.adjust(pid=server.pid, config=first)
+        netlink.adjust(namespace=server.namespace, config=first)
         assert "fd00::5" not in run("address", "show", "dev", "eth0")
 
 
@@ -234,8 +242,8 @@ def test_what_answers_leaves_where_it_was_asked() -> None:
         netlink = KernelNetlink()
         for number, config in enumerate((first, second)):
             netlink.add_pair(f"tap{number}", f"ndp{number}", mtu=1442, alias="")
-            netlink.bring_in(f"ndp{number}", pid=server.pid, config=config)
-        netlink.adjust(pid=server.pid, config=first)
+            netlink.bring_in(f"ndp{number}", namespace=server.namespace, config=config)
+        netlink.adjust(namespace=server.namespace, config=first)
         assert "via 10.20.0.1 dev eth0" in way("192.0.2.1", "10.20.0.5")
         assert "via 10.30.0.1 dev eth1" in way("192.0.2.1", "10.30.0.5")
         assert "10.20.0.77 from 10.30.0.5 via 10.30.0.1 dev eth1" in way("10.20.0.77", "10.30.0.5")
@@ -245,7 +253,7 @@ def test_what_answers_leaves_where_it_was_asked() -> None:
 
         # The first one leaves; the second is alone, and needs no rules.
         netlink.delete("tap0")
-        netlink.adjust(pid=server.pid, config=replace(second, own_answers=False))
+        netlink.adjust(namespace=server.namespace, config=replace(second, own_answers=False))
         assert "1000" not in run("rule") + run("-6", "rule")
         assert "table 1" not in run("route", "show", "table", "all")
 
@@ -258,7 +266,7 @@ def test_the_kernel_has_all_of_it() -> None:
 
         netlink = KernelNetlink()
         netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
-        netlink.bring_in("ndp0", pid=server.pid, config=CONFIG)
+        netlink.bring_in("ndp0", namespace=server.namespace, config=CONFIG)
         link = look("ip", "address", "show", "dev", "eth0")
         assert "mtu 1442" in link
         assert "link/ether fa:16:3e:00:00:05" in link
@@ -289,8 +297,8 @@ def test_an_interface_without_an_ipv6_address_has_no_ipv6() -> None:
         netlink = KernelNetlink()
         netlink.add_pair("tap0", "ndp0", mtu=1442, alias="")
         config = replace(CONFIG, addresses=("10.20.0.5/24",), routes=(("0.0.0.0/0", "10.20.0.1", 0),))
-        netlink.bring_in("ndp0", pid=server.pid, config=config)
+        netlink.bring_in("ndp0", namespace=server.namespace, config=config)
         # Not one of the link's own, with which it would ask for routers.
         assert inside() == ""
-        netlink.adjust(pid=server.pid, config=CONFIG)
+        netlink.adjust(namespace=server.namespace, config=CONFIG)
         assert "fd00::5/64" in inside()

@@ -36,6 +36,7 @@ class Machine:
     """The daemons, and drivers on them."""
 
     def __init__(self, dockerd: daemons.Dockerd, switch: str) -> None:
+        self.kept = {"namespaces": str(dockerd.namespaces)}
         self.dockerd = dockerd
         self.switch = switch
         self.archives: dict[str, bytes] = {}
@@ -49,7 +50,8 @@ class Machine:
         CONF.set_override("instances_path", str(self.dockerd.place / "instances"))
         CONF.set_override("lock_path", str(self.dockerd.place / "locks"), "oslo_concurrency")
         CONF.set_override("ovsdb_connection", self.switch, "os_vif_ovs")
-        for name, value in {"network_backend": "ovs", "port_ready_timeout": 5, **options}.items():
+        known = {"network_backend": "ovs", "port_ready_timeout": 5, "start_watch": 0.1, **self.kept}
+        for name, value in {**known, **options}.items():
             CONF.set_override(name, value, "docker")
         # Each plugin object keeps the options it was made with, and its class the first connection ever made:
         # to another module's switch, which is gone, and waited for two minutes at a time.
@@ -104,8 +106,7 @@ class Bench:
 
     def inside(self, instance: Any, *words: str) -> str:
         """Run a program of the host in the server's network namespace."""
-        pid = self.driver._containers.sandbox_pid(instance.uuid)
-        command = ["nsenter", "-t", str(pid), "-n", *words]
+        command = ["nsenter", f"--net={self.driver._containers.namespace(instance.uuid)}", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def hears(self, uuid: str, transition: int, *, within: float = 5) -> bool:
@@ -151,6 +152,7 @@ def discard(bench: Bench) -> None:
     for role in (names.WORKLOAD, names.SANDBOX):
         for one in engine.list(host=HOST, role=role):
             engine.remove(one.id)
+    bench.driver._containers.remove_orphans()
     bench.driver._network.sweep([])
     bench.driver.cleanup_host(HOST)
 

@@ -88,7 +88,7 @@ class Dockerd:
         self.storage = storage
         self.socket = place / "docker.sock"
         self.url = f"unix://{self.socket}"
-        self.gates = place / "gates"
+        self.gates, self.namespaces = place / "gates", place / "namespaces"
         self._running: contextmanager | None = None
 
     def start(self) -> None:
@@ -105,7 +105,7 @@ class Dockerd:
 
     def _runtime(self) -> Path:
         runtime = self.place / "runtime"
-        runtime.write_text(oci_runtime.program(gates=str(self.gates)))
+        runtime.write_text(oci_runtime.program(gates=str(self.gates), namespaces=str(self.namespaces)))
         runtime.chmod(0o755)
         return runtime
 

@@ -17,6 +17,8 @@ from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.engine import DockerEngine
 from novadocker.virt.docker.gates import Gates
 from novadocker.virt.docker.images import Images
+from novadocker.virt.docker.namespaces import Namespaces
+from novadocker.virt.docker.pins import KernelNamespaces
 
 
 @pytest.fixture
@@ -51,7 +53,12 @@ def test_a_full_disk_is_full(btrfs: daemons.Dockerd, tmp_path: Path) -> None:
     )
     ground = spec.Ground(files=btrfs.place / "files", pids=100, disk_limit=True)
     files.prepare(ground.files)
-    containers = Containers(engine=engine, host="h", gates=Gates(None))
+    containers = Containers(
+        engine=engine,
+        host="h",
+        gates=Gates(None),
+        namespaces=Namespaces(None, host="h", store=KernelNamespaces()),
+    )
     made = spec.workload(server, image=image, ground=ground)
     assert made.disk == 1 << 30
     # A flavor's smallest disk is a GiB; what holds at 20 MiB holds there.

@@ -3,20 +3,23 @@
 """Servers on a real dockerd and Open vSwitch: they live, serve, survive and go."""
 
 import os
+import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nova import exception
 from nova.virt import event as virt_event
 from tests.fakes import docker_archive, nova_objects
 from tests.functional.virt.docker import daemons
-from tests.functional.virt.docker.conftest import Bench, Machine, eventually
+from tests.functional.virt.docker.conftest import HOST, Bench, Machine, eventually
 
 from novadocker.virt.docker import names
+from novadocker.virt.docker.errors import EngineError
 
 WEB = ["httpd", "-f", "-h", "/www"]
 RUNNING, PAUSED, SHUTDOWN = 1, 3, 4
@@ -166,24 +169,121 @@ def test_the_network_is_ready_before_the_process_starts(machine: Machine, bench:
 
 
 def test_a_hard_reboot_makes_a_lost_sandbox_and_a_lost_workload_again(machine: Machine, bench: Bench) -> None:
+    sandboxed = machine.driver(namespaces="")
     server, port = (
         machine.server(["sh", "-c", "echo mine >> /www/index.html; exec httpd -f -h /www"]),
         nova_objects.port(),
     )
-    bench.spawn(server, [port])
-    engine = bench.driver._engine
+    sandboxed.spawn(server, [port])
+    engine = sandboxed.driver._engine
     engine.remove(names.container(uuid=server.uuid, role=names.SANDBOX))
-    bench.driver.power_off(server)
+    sandboxed.driver.power_off(server)
     with pytest.raises(exception.InstancePowerOnFailure, match="hard reboot"):
-        bench.driver.power_on(nova_objects.CONTEXT, server, [port])
-    bench.driver.reboot(nova_objects.CONTEXT, server, [port], "HARD")
+        sandboxed.driver.power_on(nova_objects.CONTEXT, server, [port])
+    sandboxed.driver.reboot(nova_objects.CONTEXT, server, [port], "HARD")
     assert page() == "Congratulations\nmine\nmine\n"  # its own disk, and its second start
+    sandboxed.driver.cleanup_host("")
+
+    # A driver that needs no sandboxes serves it as it is, and has none when it must be made again.
+    bench.driver.reboot(nova_objects.CONTEXT, server, [port], "HARD")
+    assert page() == "Congratulations\nmine\nmine\nmine\n"
+    engine.remove(names.container(uuid=server.uuid, role=names.SANDBOX))
+    bench.driver.reboot(nova_objects.CONTEXT, server, [port], "HARD")
+    assert page() == "Congratulations\nmine\nmine\nmine\nmine\n"
+    assert engine.list(host=HOST, role=names.SANDBOX) == []
 
     engine.remove(names.container(uuid=server.uuid, role=names.WORKLOAD))
     bench.driver.reboot(nova_objects.CONTEXT, server, [port], "HARD")
     assert page().startswith("Congratulations\n")
     bench.destroy(server, [port])
     assert engine.image(names.kept_tag(server.uuid)) is None
+
+
+def test_a_sandbox_in_which_nobody_lives_any_more_goes_with_the_next_start(
+    machine: Machine, bench: Bench
+) -> None:
+    sandboxed = machine.driver(namespaces="")
+    server, other = machine.server(WEB), machine.server(WEB)
+    sandboxed.spawn(server, [])
+    sandboxed.spawn(other, [])
+    sandboxed.driver.cleanup_host("")
+    engine = bench.driver._engine
+    engine.remove(names.container(uuid=server.uuid, role=names.WORKLOAD))
+    bench.driver.reboot(nova_objects.CONTEXT, server, [], "HARD")
+    machine.driver().driver.cleanup_host("")
+    (left,) = engine.list(host=HOST, role=names.SANDBOX)
+    assert left.name == names.container(uuid=other.uuid, role=names.SANDBOX)
+
+
+def test_a_server_without_a_port_reaches_itself(machine: Machine, bench: Bench) -> None:
+    server = machine.server(WEB)
+    bench.spawn(server, [])
+    assert "LOOPBACK,UP" in bench.inside(server, "ip", "link", "show", "dev", "lo")
+
+
+def test_a_server_whose_namespaces_are_kept_no_more_is_made_with_a_sandbox(
+    machine: Machine, bench: Bench
+) -> None:
+    """Its dockerd has another runtime now; and back."""
+    server, port = (
+        machine.server(["sh", "-c", "echo mine >> /www/index.html; exec httpd -f -h /www"]),
+        nova_objects.port(),
+    )
+    bench.spawn(server, [port])
+    bench.driver.power_off(server)
+    sandboxed = machine.driver(namespaces="")
+    with pytest.raises(exception.InstancePowerOnFailure, match="hard reboot"):
+        sandboxed.driver.power_on(nova_objects.CONTEXT, server, [port])
+    sandboxed.driver.reboot(nova_objects.CONTEXT, server, [port], "HARD")
+    assert page() == "Congratulations\nmine\nmine\n"
+    assert len(sandboxed.driver._engine.list(host=HOST, role=names.SANDBOX)) == 1
+    sandboxed.driver.cleanup_host("")
+
+
+def test_a_server_lives_in_namespaces_of_its_own_that_outlive_its_process(
+    machine: Machine, bench: Bench
+) -> None:
+    server, port = machine.server(WEB), nova_objects.port()
+    bench.spawn(server, [port])
+    place = machine.dockerd.namespaces / HOST / server.uuid
+    kept = {kind: (place / kind).stat().st_ino for kind in ("net", "user")}
+    assert _namespaces(bench, server) == kept
+    root = str(bench.driver._facts().root_owner[0])
+    assert Path(f"/proc/{bench.pid(server)}/uid_map").read_text().split() == ["0", root, "65536"]
+    assert bench.driver._engine.list(host=HOST, role=names.SANDBOX) == []
+    bench.driver.power_off(server)
+    bench.driver.power_on(nova_objects.CONTEXT, server, [port])
+    assert _namespaces(bench, server) == kept
+    assert page() == "Congratulations\n"
+    bench.destroy(server, [port])
+    assert [each.name for each in machine.dockerd.namespaces.iterdir()] == [HOST]
+
+
+def test_a_server_that_has_lost_its_namespaces_starts_by_nova_alone(machine: Machine, bench: Bench) -> None:
+    server, port = machine.server(WEB), nova_objects.port()
+    bench.spawn(server, [port])
+    bench.driver.power_off(server)
+    _lose_mounts(machine, server)  # as after a reboot of the machine
+    with pytest.raises(EngineError, match="no network namespace now"):
+        bench.driver._engine.start(names.container(uuid=server.uuid, role=names.WORKLOAD))
+    bench.driver.power_on(nova_objects.CONTEXT, server, [port])
+    assert page() == "Congratulations\n"
+
+
+def test_a_running_server_s_namespaces_are_kept_again(machine: Machine, bench: Bench) -> None:
+    server, port = machine.server(WEB), nova_objects.port()
+    bench.spawn(server, [port])
+    before = _index(bench, server)
+    _lose_mounts(machine, server)
+    assert _index(bench, server) == before
+    again = machine.driver()  # a nova-compute that begins keeps them
+    again.driver.cleanup_host("")
+    for _ in range(2):
+        bench.driver.power_on(nova_objects.CONTEXT, server, [port])
+        bench.driver.power_off(server)
+    bench.driver.power_on(nova_objects.CONTEXT, server, [port])
+    assert _index(bench, server) == before
+    assert page() == "Congratulations\n"
 
 
 def test_two_ports_come_and_go(machine: Machine, bench: Bench) -> None:
@@ -219,8 +319,10 @@ def test_a_process_that_fails_ends_the_build(
     machine: Machine, bench: Bench, command: list[str], words: str
 ) -> None:
     server, port = machine.server(command), nova_objects.port()
+    patient = machine.driver(start_watch=5)  # a busy machine may take longer than usual to see an end
     with pytest.raises(exception.BuildAbortException, match=words):
-        bench.spawn(server, [port])
+        patient.spawn(server, [port])
+    patient.driver.cleanup_host("")
     assert bench.driver.list_instances() == []
     assert port["devname"] not in daemons.vsctl(machine.switch, "list-ports", "ndk-test")
 
@@ -257,9 +359,22 @@ def test_a_start_removes_what_a_crash_left(machine: Machine, bench: Bench) -> No
     bench.spawn(server, [port])
     bench.driver._engine.remove(names.container(uuid=server.uuid, role=names.WORKLOAD))
     after = machine.driver()
-    assert after.driver._containers.sandbox_pid(server.uuid) is None
+    assert after.driver._containers.namespace(server.uuid) is None
+    assert list(machine.dockerd.namespaces.glob("*/*")) == []
     assert eventually(lambda: port["devname"] not in daemons.vsctl(machine.switch, "list-ports", "ndk-test"))
     after.driver.cleanup_host("")
+
+
+def _namespaces(bench: Bench, server: Any) -> dict[str, int]:
+    """Return the namespaces a server's process is in."""
+    place = Path(f"/proc/{bench.pid(server)}/ns")
+    return {kind: (place / kind).stat().st_ino for kind in ("net", "user")}
+
+
+def _lose_mounts(machine: Machine, server: Any) -> None:
+    """Leave the files of a server's namespaces, and nothing mounted there."""
+    for kind in ("net", "user"):
+        subprocess.run(["umount", machine.dockerd.namespaces / HOST / server.uuid / kind], check=True)
 
 
 def _index(bench: Bench, server: object) -> str:

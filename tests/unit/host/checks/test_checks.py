@@ -122,6 +122,7 @@ HOLDER = {
 }
 STORAGE = "/var/lib/nova-docker/data/docker/storage"
 NAMESPACE = "/run/nova-docker/docker/exec/netns/0a1b"
+KEPT = "/var/lib/nova-docker/data/docker/namespaces/vm-docker/4a7a4f28-0c52-4c1b-9cbb-5f2d4f9ed6ba/net"
 IMAGE = {"architecture": "amd64", "os": "linux", "command": True}
 DOMAIN = {"id": "d1", "name": "instance-0000002a", "running": True}
 RULES = PARTS["forwarding"]["iptables"]
@@ -431,6 +432,14 @@ def test_the_daemon_s_own_storage_is_nobody_s_container():
     holder = HOLDER | {"mounts": mounts, "stale": [], "sources": dict.fromkeys(mounts, "/dev/loop0")}
     assert [each.status for each in carry_out(CHECKS["held-mounts"], seen.evidence(holders=[holder]))] == [
         "ok"
+    ]
+
+
+@pytest.mark.parametrize(("stale", "status"), [([], "ok"), ([KEPT], "fail")])
+def test_what_keeps_a_server_s_namespace_may_be_seen_by_others(stale, status):
+    holder = HOLDER | {"mounts": [KEPT], "stale": stale, "sources": {KEPT: "nsfs"}}
+    assert [each.status for each in carry_out(CHECKS["held-mounts"], seen.evidence(holders=[holder]))] == [
+        status
     ]
 
 

@@ -4,6 +4,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import os_vif
 import pytest
 from tests.fakes import docker_archive, nova_objects
 from tests.fakes.disks import FakeDisks
-from tests.fakes.engine import FakeEngine
+from tests.fakes.engine import FACTS, FakeEngine
 from tests.fakes.image_service import FakeImageService
+from tests.fakes.namespaces import FakeNamespaces
 from tests.fakes.network import FakeNetlink, FakePlugging, FakeService, FakeSwitch
 from tests.fakes.storage import FakeFolderStore
 
-from novadocker.virt.docker import driver
+from novadocker import oci_runtime
+from novadocker.virt.docker import driver, names
 
 CONF = nova.conf.CONF
 
@@ -25,9 +28,14 @@ CONF = nova.conf.CONF
 class Bench:
     """One driver and the fakes it stands on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, kept: bool) -> None:
         self.archives: dict[str, bytes] = {}
-        self.engine = FakeEngine()
+        self.kept = kept
+        program = folder / "runtime"
+        program.write_text(oci_runtime.program(gates="/gates", namespaces=str(folder / "namespaces")))
+        ours = replace(FACTS, runtime=oci_runtime.NAME, runtime_path=str(program))
+        self.engine = FakeEngine(facts=ours if kept else FACTS)
+        self.namespaces = FakeNamespaces()
         self.netlink = FakeNetlink()
         self.switch = FakeSwitch()
         self.plugging = FakePlugging(self.switch, self.netlink)
@@ -54,10 +62,18 @@ class Bench:
             image_service=self.image_service,
             travel=self.disks,
             store=self.store,
+            namespaces=self.namespaces,
         )
         made._images._fetch = self._fetch
         made.register_event_listener(self._hear)
         return made
+
+    def lose_network(self, instance: Any) -> None:
+        """What holds a server's namespaces goes; the kernel takes them away if no process is in them."""
+        if self.kept:
+            self.namespaces.files.clear()
+        else:
+            self.engine.kill(names.container(uuid=instance.uuid, role=names.SANDBOX))
 
     def describe(self, instance: Any) -> None:
         self.described.append(instance.uuid)
@@ -98,17 +114,20 @@ def _configuration() -> Iterator[None]:
     CONF.reset()
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["kept", "sandbox"])
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Both ways to hold a server's namespaces: by mounts, and by a container."""
+    kept = request.param == "kept"
+    CONF.set_override("namespaces", str(tmp_path / "namespaces") if kept else "", "docker")
     CONF.set_override("host", "host-docker")
     CONF.set_override("binding_host", "chassis", "docker")
     CONF.set_override("port_ready_timeout", 1, "docker")
     CONF.set_override("network_backend", "ovn", "docker")
     CONF.set_override("instances_path", str(tmp_path / "instances"))
     CONF.set_override("lock_path", str(tmp_path / "locks"), "oslo_concurrency")
-    yield Bench(tmp_path)
+    yield Bench(tmp_path, kept=kept)
     CONF.clear_override("host")
-    for name in ("binding_host", "port_ready_timeout", "network_backend", "cgroup_parent"):
+    for name in ("binding_host", "port_ready_timeout", "network_backend", "cgroup_parent", "namespaces"):
         CONF.clear_override(name, "docker")
 
 

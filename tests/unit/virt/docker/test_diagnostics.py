@@ -84,14 +84,10 @@ def used(bench: Bench, tmp_path: Path) -> Any:
     spawn(made, server, [port])
     server.launched_at = timeutils.utcnow(with_timezone=True) - datetime.timedelta(seconds=90)
     server.config_drive = ""
-    engine = bench.engine
-    sandbox, workload = (
-        engine.inspect(names.container(uuid=server.uuid, role=role)).pid
-        for role in (names.SANDBOX, names.WORKLOAD)
-    )
+    workload = bench.engine.inspect(names.container(uuid=server.uuid, role=names.WORKLOAD)).pid
     made._diagnostics._proc = Groups.version_1(tmp_path, pid=workload)
-    (tmp_path / f"proc/{sandbox}/net").mkdir(parents=True, exist_ok=True)
-    (tmp_path / f"proc/{sandbox}/net/dev").write_text(NET_DEV)
+    (tmp_path / f"proc/{workload}/net").mkdir(parents=True, exist_ok=True)
+    (tmp_path / f"proc/{workload}/net/dev").write_text(NET_DEV)
     return made, server, port
 
 

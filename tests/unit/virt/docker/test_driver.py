@@ -245,7 +245,7 @@ def test_a_failed_start_removes_nothing(bench: Bench) -> None:
     made = bench.driver()
     spawn(made, server, [port])
     made.power_off(server)
-    bench.engine.kill(names.container(uuid=server.uuid, role=names.SANDBOX))
+    bench.lose_network(server)
     bench.netlink.namespaces.clear()
     bench.switch.reachable = False
     with pytest.raises(exception.InstancePowerOnFailure, match="Open vSwitch"):
@@ -483,7 +483,7 @@ def test_the_port_of_a_device_that_has_gone_is_made_anew(bench: Bench) -> None:
     made = bench.driver()
     spawn(made, server, [port])
     # The kernel removes the pair with the namespace of its other end.
-    bench.engine.remove(names.container(uuid=server.uuid, role=names.SANDBOX))
+    bench.lose_network(server)
     bench.netlink.delete(port["devname"])
     bench.switch.installs = False
     with pytest.raises(exception.NovaException, match="ovn-controller did not install"):

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from tests.fakes import docker_archive
 from tests.fakes.engine import FakeEngine
+from tests.fakes.namespaces import FakeNamespaces
 
 from novadocker.virt.docker import archive, names, spec
 from novadocker.virt.docker.containers import Containers
 from novadocker.virt.docker.errors import EngineError, ProcessFailed
 from novadocker.virt.docker.gates import Gates
+from novadocker.virt.docker.namespaces import Namespaces
 
 UUID = "a-server"
 NAME = names.container(uuid=UUID, role=names.WORKLOAD)
@@ -48,7 +50,12 @@ def gates(tmp_path: Path) -> Path:
 
 
 def containers(engine: FakeEngine, gates: Path | None) -> Containers:
-    return Containers(engine=engine, host="h", gates=Gates(gates))
+    return Containers(
+        engine=engine,
+        host="h",
+        gates=Gates(gates),
+        namespaces=Namespaces(None, host="h", store=FakeNamespaces()),
+    )
 
 
 def test_it_is_started_once_and_before_it_is_let(gates: Path) -> None:

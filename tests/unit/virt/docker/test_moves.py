@@ -281,7 +281,7 @@ class Arrival:
 
     def __init__(self, first: Bench) -> None:
         CONF.set_override("host", "other-docker")
-        self.bench = Bench(first.folder)
+        self.bench = Bench(first.folder, kept=first.kept)
         self.bench.archives.update(first.archives)
         self.bench.disks = first.disks
         self.driver = self.bench.driver()

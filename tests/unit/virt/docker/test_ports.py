@@ -16,7 +16,7 @@ from tests.fakes.nova_objects import CONTEXT
 from tests.unit.virt.docker.conftest import CONF, Bench, spawn
 
 from novadocker.errors import NovaDockerError
-from novadocker.virt.docker import changes, names
+from novadocker.virt.docker import changes
 from novadocker.virt.docker.doors import InterfaceConfig
 
 SECOND = {"address": "10.30.0.5", "cidr": "10.30.0.0/24", "gateway": "10.30.0.1", "mac": "fa:16:3e:00:00:06"}
@@ -70,7 +70,7 @@ def test_a_server_without_a_namespace_gets_its_port_with_its_next_start(bench: B
     made = bench.driver()
     spawn(made, server, [first])
     made.power_off(server)
-    bench.engine.kill(names.container(uuid=server.uuid, role=names.SANDBOX))
+    bench.lose_network(server)
     bench.netlink.namespaces.clear()
     nova_objects.cached(server, first, second)
     made.attach_interface(CONTEXT, server, None, second)

@@ -57,7 +57,8 @@ def test_another_container_stands_in_with_the_disk(
     _rescue(made, server, _image(bench, ["runs", "rescue"]))
     stand_in = bench.engine.specs[_own(server)]
     assert stand_in.mounts == {"/mnt": {"type": "none", "device": f"/disks/{own}", "o": "bind"}}
-    assert stand_in.network == f"container:{names.container(uuid=server.uuid, role=names.SANDBOX)}"
+    sandbox = f"container:{names.container(uuid=server.uuid, role=names.SANDBOX)}"
+    assert stand_in.network == ("" if bench.kept else sandbox)
     assert made.get_info(server).state == power_state.RUNNING
     assert made.get_info(server).internal_id != own
     assert passwords == ["secret"]
@@ -89,6 +90,7 @@ def test_a_server_in_rescue_is_deleted_whole(bench: Bench, made: driver.DockerDr
     made.destroy(CONTEXT, server, server.get_network_info())
     for role in (names.WORKLOAD, names.SANDBOX):
         assert bench.engine.list(host="host-docker", role=role) == []
+    assert not bench.kept or list(made._containers._namespaces.servers()) == []
 
 
 def test_a_host_that_was_rebooted_brings_the_stand_in_back(

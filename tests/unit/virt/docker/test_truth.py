@@ -128,16 +128,15 @@ def test_a_soft_reboot_takes_the_image_s_time_to_stop(
     assert graces == [CONF.shutdown_timeout, 7, 0]
 
 
-def test_a_workload_that_outlives_its_sandbox_keeps_its_network(
+def test_a_workload_that_outlives_what_held_its_network_keeps_it(
     bench: Bench, made: driver.DockerDriver
 ) -> None:
     server, port = bench.server(), nova_objects.port()
     spawn(made, server, [port])
-    sandbox = names.container(uuid=server.uuid, role=names.SANDBOX)
-    namespace = bench.engine.inspect(sandbox).pid
-    bench.engine.kill(sandbox)
+    ((_, inside),) = bench.netlink.namespaces.items()
+    bench.lose_network(server)
     workload = bench.engine.inspect(f"nova-{server.uuid}").pid
-    bench.netlink.namespaces[workload] = bench.netlink.namespaces[namespace]
+    bench.netlink.namespaces[f"/proc/{workload}/ns/net"] = inside
     made.plug_vifs(server, [port])
     assert f"delete {port['devname']}" not in bench.netlink.steps
 

@@ -11,7 +11,7 @@ from tests.fakes.engine import FACTS
 
 from novadocker import extra_specs
 from novadocker.errors import NovaDockerError
-from novadocker.virt.docker import facts, faults, names, power, spec
+from novadocker.virt.docker import facts, faults, identities, names, power, spec
 from novadocker.virt.docker.conf import list_opts
 
 RUNNING = power.Container(id="1", name="nova-1", status="running")
@@ -128,6 +128,13 @@ def test_a_workload_is_as_its_flavor_chooses() -> None:
     }
 
 
+def test_a_workload_whose_namespaces_are_kept_joins_nobody() -> None:
+    ground = replace(GROUND, keeps_namespaces=True)
+    made, joining = (spec.workload(SERVER, image=IMAGE, ground=each) for each in (ground, GROUND))
+    assert (made.network, made.hostname) == ("", SERVER.hostname)
+    assert replace(made, network=joining.network, hostname="") == joining
+
+
 def test_a_sandbox_can_do_nothing() -> None:
     made = spec.sandbox(SERVER, image="sha256:2", ground=GROUND)
     assert (made.network, made.read_only, made.cap_add, made.user) == ("", True, (), "65534:65534")
@@ -231,3 +238,26 @@ def test_options_are_listed() -> None:
         "pids_limit",
     } <= {option.dest for option in options}
     assert all(option.help for option in options)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("nova-docker:100000:65536\n", ((0, 100000, 65536),)),
+        # A user's ranges follow each other inside: as they are written, or sorted, by who root is.
+        ("a:100000:5\na:50000:10\n", ((0, 100000, 5), (5, 50000, 10))),
+        ("a:300000:5\na:100000:10\nb:100005:7\n", ((0, 100000, 10), (10, 300000, 5))),
+        ("other:200000:65536\n", ()),
+        ("not of this form\n# a comment: 1\na:100000:\n", ()),
+        ("", ()),
+    ],
+)
+def test_whose_users_a_container_s_are(text: str, found: tuple[identities.Range, ...]) -> None:
+    assert identities.ranges(100000, text) == found
+
+
+def test_users_that_nobody_tells_are_an_error() -> None:
+    told = "a:100000:65536\n"
+    assert identities.of_root(100000, 100000, subuid=told, subgid=told).groups == ((0, 100000, 65536),)
+    with pytest.raises(NovaDockerError, match="begins there"):
+        identities.of_root(100000, 100000, subuid=told, subgid="")

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import nova.conf
@@ -20,6 +21,7 @@ from nova.virt import configdrive, driver
 from nova.virt import event as virt_event
 from oslo_log import log as logging
 
+from novadocker import oci_runtime
 from novadocker.virt.docker import (
     capabilities,
     conf,
@@ -38,6 +40,7 @@ from novadocker.virt.docker.doors import (
     Engine,
     FolderStore,
     ImageService,
+    NamespaceStore,
     Netlink,
     NetworkService,
     Plugging,
@@ -50,13 +53,16 @@ from novadocker.virt.docker.errors import ImageRejected, PortNotReady
 from novadocker.virt.docker.events import Watcher
 from novadocker.virt.docker.gates import Gates
 from novadocker.virt.docker.guest import Guest
+from novadocker.virt.docker.identities import Identities
 from novadocker.virt.docker.images import Images
 from novadocker.virt.docker.interfaces import Interfaces
 from novadocker.virt.docker.moves import Moves
+from novadocker.virt.docker.namespaces import Namespaces
 from novadocker.virt.docker.netns import KernelNetlink
 from novadocker.virt.docker.network import EventWait, Network
 from novadocker.virt.docker.neutron import Neutron
 from novadocker.virt.docker.ovsdb import IdlSwitchDB
+from novadocker.virt.docker.pins import KernelNamespaces
 from novadocker.virt.docker.plugging import OsVif
 from novadocker.virt.docker.ports import Ports
 from novadocker.virt.docker.rescue import Rescue
@@ -93,6 +99,7 @@ class Base(driver.ComputeDriver):  # type: ignore[misc]
         image_service: ImageService | None = None,
         travel: DiskStore | None = None,
         store: FolderStore | None = None,
+        namespaces: NamespaceStore | None = None,
     ) -> None:
         super().__init__(virtapi)
         self.capabilities = {**driver.ComputeDriver.capabilities, **capabilities.CAPABILITIES}
@@ -104,7 +111,19 @@ class Base(driver.ComputeDriver):  # type: ignore[misc]
         )
         self._switch = switch or IdlSwitchDB(address=self._settings.ovsdb)
         self._netlink = netlink or KernelNetlink()
-        self._containers = Containers(engine=self._engine, host=host, gates=Gates(self._settings.start_gates))
+        self._namespaces = namespaces or KernelNamespaces()
+        self._containers = Containers(
+            engine=self._engine,
+            host=host,
+            gates=Gates(self._settings.start_gates),
+            namespaces=Namespaces(
+                self._settings.namespaces,
+                host=host,
+                store=self._namespaces,
+                identities=self._identities,
+                usable=self._runtime_looks,
+            ),
+        )
         self._diagnostics = diagnostics.Diagnostics(containers=self._containers, netlink=self._netlink)
         self._images = Images(
             engine=self._engine,
@@ -218,6 +237,20 @@ class Base(driver.ComputeDriver):  # type: ignore[misc]
     def _lost(self, instance: Any) -> bool:
         """Say whether a server of ours has no container: others, with the same folder, have their own."""
         return instance.host == self._settings.host and self._servers.lost(instance.uuid)
+
+    def _runtime_looks(self, folder: Path) -> bool:
+        """Say whether dockerd's runtime looks for namespaces there: it was told at another time."""
+        found = self._facts()
+        if found.runtime != oci_runtime.NAME:
+            return False
+        try:
+            return oci_runtime.looks_into(Path(found.runtime_path).read_text(), namespaces=str(folder))
+        except OSError:
+            return False
+
+    def _identities(self) -> Identities | None:
+        found = self._facts()
+        return self._namespaces.identities(*found.root_owner) if found.user_namespaces else None
 
     def _facts(self) -> facts.EngineFacts:
         if self._known_facts is None:

@@ -52,9 +52,16 @@ class HostCalls(Base):
             self._rate_device = str(device.link(self._settings.instances_path, found.root_dir) or "")
             for words in facts.shortcomings(found, disk_limit=self._disk_limit):
                 LOG.warning(words)
-            self._images.sandbox()
+            if not self._containers.keeps_namespaces:
+                if self._settings.namespaces is not None:
+                    LOG.warning(
+                        "dockerd's runtime does not look into %s: each server has a second container",
+                        self._settings.namespaces,
+                    )
+                self._images.sandbox()
             self._containers.prepare()
             self._containers.remove_orphans()
+            self._containers.keep_namespaces()
             self._disks.sweep()
             servers = self.list_instance_uuids()
         try:
