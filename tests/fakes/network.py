@@ -24,10 +24,14 @@ class FakeNetlink:
         self.bridges: dict[str, str] = {}
         self.steps: list[str] = []
 
-    def add_pair(self, host_device: str, peer: str, *, mtu: int, alias: str) -> None:
+    def add_pair(
+        self, host_device: str, peer: str, *, mtu: int, alias: str, namespace: str | None = None
+    ) -> None:
         if host_device in self.devices or peer in self.peers:
             raise LinkError(f"Could not make the pair {host_device} and {peer}.", facts="File exists")
-        self.devices[host_device] = HostDevice(name=host_device, kind="veth", alias=alias, peer_here=True)
+        self.devices[host_device] = HostDevice(
+            name=host_device, kind="veth", alias=alias, peer_here=namespace is None
+        )
         self.peers[peer] = host_device
         self.steps.append(f"pair {host_device}")
 

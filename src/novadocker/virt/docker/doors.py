@@ -137,7 +137,9 @@ class InterfaceConfig:
 class Netlink(Protocol):
     """Network devices of this host; `namespace` is the path of a network namespace."""
 
-    def add_pair(self, host_device: str, peer: str, *, mtu: int, alias: str) -> None: ...
+    def add_pair(
+        self, host_device: str, peer: str, *, mtu: int, alias: str, namespace: str | None = None
+    ) -> None: ...
 
     def device(self, name: str) -> HostDevice | None: ...
 

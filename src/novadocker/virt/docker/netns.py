@@ -11,7 +11,8 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -31,9 +32,14 @@ _ETHTOOL_STXCSUM = 0x17
 class KernelNetlink:
     """The running kernel."""
 
-    def add_pair(self, host_device: str, peer: str, *, mtu: int, alias: str) -> None:
-        """Make a veth pair, up on the host's side, without addresses of its own."""
-        _add_pair(host_device, peer, mtu, alias)
+    def add_pair(
+        self, host_device: str, peer: str, *, mtu: int, alias: str, namespace: str | None = None
+    ) -> None:
+        """Make a veth pair, up on the host's side, without addresses of its own.
+
+        :param namespace: where the peer is made; None for the host's.
+        """
+        _add_pair(host_device, peer, mtu, alias, namespace)
 
     def device(self, name: str) -> HostDevice | None:
         """Look at a device on the host; None when there is none."""
@@ -54,7 +60,7 @@ class KernelNetlink:
         _join_bridge(name, bridge)
 
     def bring_in(self, peer: str, *, namespace: str, config: InterfaceConfig) -> None:
-        """Move a device into a namespace, where it gets its name, addresses and routes, and is up."""
+        """Give a device, moved there if it is on the host, its name, addresses and routes; and it is up."""
         _bring_in(peer, namespace, asdict(config))
 
     def adjust(self, *, namespace: str, config: InterfaceConfig) -> None:
@@ -75,9 +81,13 @@ class KernelNetlink:
 
 
 @privsep.privileged
-def _add_pair(host_device: str, peer: str, mtu: int, alias: str) -> None:
+def _add_pair(host_device: str, peer: str, mtu: int, alias: str, namespace: str | None) -> None:
     with _explained(f"make the pair {host_device} and {peer}"), IPRoute() as ip:
-        ip.link("add", ifname=host_device, kind="veth", peer={"ifname": peer, "mtu": mtu}, mtu=mtu)
+        other: dict[str, Any] = {"ifname": peer, "mtu": mtu}
+        with _opened(namespace) as there:
+            # Made there, it need not be moved: for a move, the kernel waits until nobody looks at a device.
+            other |= {"net_ns_fd": there} if there is not None else {}
+            ip.link("add", ifname=host_device, kind="veth", peer=other, mtu=mtu)
         # Asked of the kernel by name alone: what netlink says of a link takes milliseconds to take apart.
         index = socket.if_nametoindex(host_device)
         # The host must have no address on a tenant's network, nor ask there whether it may have one.
@@ -130,13 +140,10 @@ def _join_bridge(name: str, bridge: str) -> None:
 
 @privsep.privileged
 def _bring_in(peer: str, namespace: str, config: dict[str, Any]) -> None:
-    with _explained(f"move {peer} into {namespace}"), IPRoute() as ip:
-        opened = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            ip.link("set", index=socket.if_nametoindex(peer), net_ns_fd=opened)
-        finally:
-            os.close(opened)
-    with _explained(f"configure {config['name']} in {namespace}"):
+    if index := _index(peer):
+        with _explained(f"move {peer} into {namespace}"), IPRoute() as ip, _opened(namespace) as there:
+            ip.link("set", index=index, net_ns_fd=there)
+    with _explained(f"configure {peer} as {config['name']} in {namespace}"):
         _in_namespace(namespace, lambda: _configure(peer, config))
 
 
@@ -204,11 +211,8 @@ def _in_namespace(namespace: str, work: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            opened = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                kernel_netns.setns(opened, fork=False)
-            finally:
-                os.close(opened)
+            with _opened(namespace) as there:
+                kernel_netns.setns(there, fork=False)
             result.append(work())
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
             problem.append(error)
@@ -219,6 +223,26 @@ def _in_namespace(namespace: str, work: Callable[[], T]) -> T:
     if problem:
         raise problem[0]
     return result[0]
+
+
+@contextmanager
+def _opened(namespace: str | None) -> Iterator[int | None]:
+    if namespace is None:
+        yield None
+        return
+    opened = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _index(device: str) -> int:
+    """Return a device's number in this namespace; 0 where there is none."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return 0
 
 
 class _explained:

@@ -88,9 +88,9 @@ class Network:
             with _alone(instance):
                 present = self._interfaces.present(namespace=namespace)
                 for one, plan in zip(vifs, plans, strict=True):
-                    self._make_pair(instance, one, plan, keep=plan.mac in present)
+                    self._make_pair(instance, one, plan, keep=plan.mac in present, namespace=namespace)
                 new = {plan.port_id for plan in plans if plan.mac not in present}
-                # The kernel takes its time over a move to another namespace, the switch over a port.
+                # The kernel takes its time over addresses and routes, the switch over a port.
                 with ThreadPoolExecutor(max_workers=1) as beside:
                     inside = beside.submit(
                         self._bring_in, context, plans, namespace, new, adjust and bool(present)
@@ -113,7 +113,7 @@ class Network:
         _refuse_unusable(plans)
         with _alone(instance):
             for one, plan in zip(vifs, plans, strict=True):
-                self._make_pair(instance, one, plan, keep=False)
+                self._make_pair(instance, one, plan, keep=False, namespace=None)
                 self._plug(instance, one, plan)
 
     def attach(self, context: Any, instance: Any, vifs: list[Vif], port_id: str, *, namespace: str) -> None:
@@ -127,7 +127,7 @@ class Network:
             for one, plan in zip(vifs, plans, strict=True):
                 if plan.port_id == port_id and plan.mac not in present:
                     _refuse_unusable([plan])
-                    self._make_pair(instance, one, plan, keep=False)
+                    self._make_pair(instance, one, plan, keep=False, namespace=namespace)
                     self._plug(instance, one, plan)
                     self._interfaces.bring_in(context, plans, namespace=namespace, only={port_id})
                     self._interfaces.adjust(context, plans, namespace=namespace)
@@ -195,7 +195,9 @@ class Network:
         if new:
             self._interfaces.bring_in(context, plans, namespace=namespace, only=new)
 
-    def _make_pair(self, instance: Any, one: Vif, plan: VifPlan, *, keep: bool) -> None:
+    def _make_pair(
+        self, instance: Any, one: Vif, plan: VifPlan, *, keep: bool, namespace: str | None
+    ) -> None:
         found = self._netlink.device(plan.host_device)
         if found is not None and not keep and (found.kind != "veth" or not found.peer_here):
             # A tap from an interrupted plug, or a pair whose other end is in a namespace that is going away.
@@ -212,6 +214,7 @@ class Network:
                 plan.peer_device,
                 mtu=plan.mtu,
                 alias=names.device_alias(host=self._owner, port_id=plan.port_id),
+                namespace=namespace,
             )
 
     def _plug(self, instance: Any, one: Vif, plan: VifPlan) -> None:

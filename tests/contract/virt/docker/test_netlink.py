@@ -128,6 +128,19 @@ def test_an_interface_comes_in(ground: tuple[Netlink, str]) -> None:
         netlink.bring_in("ndp0", namespace=namespace, config=CONFIG)
 
 
+def test_a_pair_s_other_end_is_made_where_it_is_wanted(ground: tuple[Netlink, str]) -> None:
+    netlink, namespace = ground
+    netlink.add_pair("tap0", "ndp0", mtu=1442, alias="", namespace=namespace)
+    assert netlink.device("tap0").peer_here is False
+    assert netlink.device("ndp0") is None
+    # Not yet one of the server's: who finds it so, knows that it was not finished.
+    assert CONFIG.mac not in netlink.inside(namespace=namespace).values()
+    netlink.bring_in("ndp0", namespace=namespace, config=CONFIG)
+    assert netlink.inside(namespace=namespace) == {"eth0": CONFIG.mac}
+    with pytest.raises(LinkError, match="ndp0"):
+        netlink.bring_in("ndp0", namespace=namespace, config=CONFIG)
+
+
 def test_a_namespace_without_an_interface_has_a_loopback(ground: tuple[Netlink, str]) -> None:
     netlink, namespace = ground
     netlink.loopback(namespace=namespace)
