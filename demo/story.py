@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,13 @@ class Story:
         self.docker = f"docker -H unix://{run_dir}/docker/docker.sock"
         self.control = "nova-docker" if cloud == "nova-docker" else f"nova-docker --name {cloud}"
         self.openstack = f"openstack --os-cloud {cloud}"
-        self.environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        # The nova client keeps what it has seen for a shell's completion, else in the user's home.
+        self._seen = tempfile.TemporaryDirectory(prefix="nova-docker-demo-")
+        self.environment = {
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "NOVACLIENT_UUID_CACHE_DIR": self._seen.name,
+        }
         self.connection: Connection = openstack.connect(cloud=cloud)
         self._began = self._part = time.monotonic()
 
