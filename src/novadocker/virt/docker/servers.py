@@ -3,7 +3,6 @@
 """A server's life, put together from the rooms: built, run, removed. The order of things is decided here."""
 
 import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -101,13 +100,11 @@ class Servers:
                 )
                 told.result()
             progress.done("network ready")
-            let = time.monotonic()
             begin()
         if start:
             progress.done("started")
-            # It runs since shortly after it was let; that Docker has noted so, took a moment.
-            left = self._settings.start_watch - (time.monotonic() - let)
-            self._containers.watch(instance.uuid, seconds=max(left, self._settings.start_watch / 2))
+            # Since Docker has noted its start: on a busy machine it takes as much longer to note its end.
+            self._containers.watch(instance.uuid, seconds=self._settings.start_watch)
         LOG.info("Built: %s", progress, instance=instance)
 
     def _begun(self, uuid: str, *, start: bool) -> AbstractContextManager[Callable[[], None]]:

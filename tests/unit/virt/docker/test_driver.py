@@ -489,3 +489,24 @@ def test_the_port_of_a_device_that_has_gone_is_made_anew(bench: Bench) -> None:
     with pytest.raises(exception.NovaException, match="ovn-controller did not install"):
         made.reboot(CONTEXT, server, [port], "HARD")
     assert not bench.switch.port(port["devname"]).installed, "the old mark says nothing of the new device"
+
+
+def test_a_process_is_watched_as_long_however_long_its_start_took(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it takes as much longer to see its end."""
+    watched: list[float] = []
+    start, wait = bench.engine.start, bench.engine.wait
+
+    def slow(container: str) -> None:
+        threading.Event().wait(0.2)
+        start(container)
+
+    def noted(container: str, *, timeout: float) -> int | None:
+        watched.append(timeout)
+        return wait(container, timeout=timeout)
+
+    monkeypatch.setattr(bench.engine, "start", slow)
+    monkeypatch.setattr(bench.engine, "wait", noted)
+    spawn(bench.driver(), bench.server(), [nova_objects.port()])
+    assert watched == [CONF.docker.start_watch]
