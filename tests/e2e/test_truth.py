@@ -260,13 +260,12 @@ def planted(cloud) -> Iterator[tuple[set[str], set[str]]]:
     sandbox, archive = pause.archive(docker(cloud, "version", "--format={{.Server.Arch}}"))
     load = ["docker", "-H", f"unix://{cloud.run_dir}/docker/docker.sock", "load"]
     subprocess.run(load, input=archive, check=True, capture_output=True)
+    (namespaces(cloud) / ours).mkdir()
     for name, host in ((ours, cloud.docker_host), (theirs, "another-host")):
         labels = [
             f"--label={mark}={value}" for mark, value in zip(MARKS, (name, host, "sandbox"), strict=True)
         ]
         docker(cloud, "run", "--detach", "--network=none", f"--name=e2e-{name[:8]}", *labels, sandbox)
-    (namespaces(cloud) / ours).mkdir()
-    for name, host in ((ours, cloud.docker_host), (theirs, "another-host")):
         device = f"tap{name[:8]}"
         alias = f"nova-docker:{host}:{name}"
         ip("link", "add", device, "type", "veth", "peer", "name", f"ndp{name[:8]}")

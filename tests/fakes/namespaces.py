@@ -10,35 +10,32 @@ from novadocker.virt.docker.identities import Identities
 
 
 class FakeNamespaces:
-    """Who made what is kept where: the identities it was made with, or a process."""
+    """What is kept where."""
 
     def __init__(self) -> None:
-        self.kept: dict[Path, Identities | int | None] = {}
         self.files: dict[Path, set[str]] = {}
 
     def identities(self, uid: int, gid: int) -> Identities:
         return Identities(users=((0, uid, 65536),), groups=((0, gid, 65536),))
 
     def make(self, place: Path, *, users: Identities | None) -> None:
-        self._keep(place, users, user=users is not None)
+        self._keep(place, user=users is not None)
 
     def adopt(self, place: Path, *, pid: int, user: bool) -> None:
-        self._keep(place, pid, user=user)
+        self._keep(place, user=user)
 
     def held(self, place: Path, *, user: bool) -> bool:
         wanted = {names.NETWORK, names.USER} if user else {names.NETWORK}
         return wanted <= self.files.get(place, set())
 
     def remove(self, place: Path) -> None:
-        self.kept.pop(place, None)
         self.files.pop(place, None)
         for name in (names.NETWORK, names.USER):
             (place / name).unlink(missing_ok=True)
 
-    def _keep(self, place: Path, what: Identities | int | None, *, user: bool) -> None:
+    def _keep(self, place: Path, *, user: bool) -> None:
         if not place.is_dir():
             raise LinkError(f"Could not make namespaces at {place}.")
         self.files[place] = {names.NETWORK, names.USER} if user else {names.NETWORK}
         for name in self.files[place]:
             (place / name).touch()
-        self.kept[place] = what

@@ -258,7 +258,7 @@ class Containers:
             if not any(each and each.joins for each in found):
                 LOG.info("Removing sandbox %s: no server lives in it", one.name)
                 self._remove(one.id)
-        here = {one.labels.get(names.LABEL_UUID): one for one in self.workloads()}
+        here = {one.labels.get(names.LABEL_UUID) for one in self.workloads()}
         for uuid in self._namespaces.servers():
             if uuid not in here:
                 LOG.info("Removing the namespaces of %s: it was never finished", uuid)

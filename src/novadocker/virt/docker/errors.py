@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver's errors. Each room raises these; the adapter turns them into Nova's, once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from novadocker.errors import NovaDockerError
 
 
@@ -75,3 +78,13 @@ class DiskLost(NovaDockerError):
 
 class NotMoved(NovaDockerError):
     """A server could not leave, and is as it was before."""
+
+
+@contextmanager
+def explained(doing: str, *, kinds: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+    """Turn the kernel's errors into a LinkError that says what was being done."""
+    try:
+        yield
+    except kinds as error:
+        # In one sentence: the privileged daemon sends back an error's class and plain arguments.
+        raise LinkError(f"Could not {doing}: {error}.") from error

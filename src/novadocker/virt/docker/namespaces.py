@@ -18,7 +18,7 @@ from oslo_utils.uuidutils import is_uuid_like
 from novadocker.errors import NovaDockerError
 from novadocker.virt.docker import names
 from novadocker.virt.docker.doors import NamespaceStore
-from novadocker.virt.docker.errors import LinkError
+from novadocker.virt.docker.errors import LinkError, explained
 from novadocker.virt.docker.identities import Identities
 
 LOG = logging.getLogger(__name__)
@@ -82,11 +82,9 @@ class Namespaces:
         if held and (pid or _text(place / _MADE_FOR) == made_for):
             return str(place / names.NETWORK)
         self._store.remove(place)
-        try:
+        with explained("make a place for namespaces"):
             place.mkdir(parents=True, exist_ok=True)
             (place / _MADE_FOR).write_text(made_for)
-        except OSError as error:
-            raise LinkError(f"Could not make a place for namespaces: {error}.") from error
         if pid:
             self._store.adopt(place, pid=pid, user=users is not None)
         else:

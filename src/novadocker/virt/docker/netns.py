@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 
 from pyroute2 import IPRoute, NetlinkError
@@ -21,9 +22,11 @@ from pyroute2 import netns as kernel_netns
 
 from novadocker.virt.docker import addressing, names, privsep
 from novadocker.virt.docker.doors import HostDevice, InterfaceConfig
-from novadocker.virt.docker.errors import LinkError
+from novadocker.virt.docker.errors import explained
 
 T = TypeVar("T")
+
+_explained = partial(explained, kinds=(NetlinkError, OSError, IndexError))
 
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
@@ -169,12 +172,8 @@ def _inside(namespace: str) -> list[tuple[str, str]]:
 
 @privsep.privileged
 def _loopback(namespace: str) -> None:
-    def wake() -> None:
-        with IPRoute() as ip:
-            ip.link("set", index=socket.if_nametoindex("lo"), state="up")
-
     with _explained(f"set lo up in {namespace}"):
-        _in_namespace(namespace, wake)
+        _in_namespace(namespace, _wake)
 
 
 @privsep.privileged
@@ -183,10 +182,15 @@ def _announce(namespace: str) -> None:
         _in_namespace(namespace, addressing.announce)
 
 
-def _configure(peer: str, config: dict[str, Any]) -> None:
-    name = config["name"]
+def _wake() -> None:
     with IPRoute() as ip:
         ip.link("set", index=socket.if_nametoindex("lo"), state="up")
+
+
+def _configure(peer: str, config: dict[str, Any]) -> None:
+    name = config["name"]
+    _wake()
+    with IPRoute() as ip:
         ip.link("set", index=socket.if_nametoindex(peer), ifname=name, address=config["mac"])
     # Until it is given an IPv6 address: everything is static, and the kernel would make addresses and
     # default routes of what any router on the network says.
@@ -243,18 +247,3 @@ def _index(device: str) -> int:
         return socket.if_nametoindex(device)
     except OSError:
         return 0
-
-
-class _explained:
-    """Turn the kernel's errors into one that says what was being done."""
-
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, NetlinkError | OSError | IndexError):
-            # In one sentence: the privileged daemon sends back an error's class and plain arguments.
-            raise LinkError(f"Could not {self._doing}: {error}.") from error

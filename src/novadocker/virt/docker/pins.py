@@ -13,7 +13,7 @@ from pathlib import Path
 
 from novadocker import run
 from novadocker.virt.docker import identities, names, privsep
-from novadocker.virt.docker.errors import LinkError
+from novadocker.virt.docker.errors import LinkError, explained
 from novadocker.virt.docker.identities import Identities, Range
 
 _MS_BIND = 0x1000
@@ -59,39 +59,33 @@ class KernelNamespaces:
 def _make(place: str, maps: tuple[list[Range], list[Range]] | None) -> None:
     # What it is told comes back when its namespaces are there: the program that unshares them becomes cat.
     command = ["unshare", "--net", *(["--user"] if maps else []), "--", "cat"]
-    try:
-        with run.answering(command) as process:
-            assert process.stdin is not None and process.stdout is not None
-            assert process.stderr is not None
-            process.stdin.write(b"\n")
-            if not process.stdout.read(1):
-                said = process.stderr.read().decode(errors="replace").strip()
-                raise LinkError(f"The kernel makes no namespaces: {said}.")
-            for name, each in zip(("uid_map", "gid_map"), maps or (), strict=False):
-                Path(f"/proc/{process.pid}/{name}").write_text(_lines(each))
-            _bind(place, process.pid, user=maps is not None)
-    except (OSError, run.CommandFailed) as error:
-        raise LinkError(f"Could not make namespaces at {place}: {error}.") from error
+    doing = f"make namespaces at {place}"
+    with explained(doing, kinds=(OSError, run.CommandFailed)), run.answering(command) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"\n")
+        if not process.stdout.read(1):
+            said = process.stderr.read().decode(errors="replace").strip()
+            raise LinkError(f"The kernel makes no namespaces: {said}.")
+        for name, each in zip(("uid_map", "gid_map"), maps or (), strict=False):
+            Path(f"/proc/{process.pid}/{name}").write_text(_lines(each))
+        _bind(place, process.pid, user=maps is not None)
 
 
 @privsep.privileged
 def _keep(place: str, pid: int, user: bool) -> None:
-    try:
+    with explained(f"keep the namespaces of process {pid} at {place}"):
         _bind(place, pid, user=user)
         # Its number may be another's by now; a server's namespaces are never the host's.
         if os.path.samestat((Path(place) / names.NETWORK).stat(), Path("/proc/self/ns/net").stat()):
             _remove_both(place)
             raise LinkError(f"Process {pid} is in the host's own network namespace.")
-    except OSError as error:
-        raise LinkError(f"Could not keep the namespaces of process {pid} at {place}: {error}.") from error
 
 
 @privsep.privileged
 def _remove(place: str) -> None:
-    try:
+    with explained(f"let go of the namespaces at {place}"):
         _remove_both(place)
-    except OSError as error:
-        raise LinkError(f"Could not let go of the namespaces at {place}: {error}.") from error
 
 
 def _remove_both(place: str) -> None:

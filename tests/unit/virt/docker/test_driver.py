@@ -484,6 +484,8 @@ def test_the_port_of_a_device_that_has_gone_is_made_anew(bench: Bench) -> None:
     spawn(made, server, [port])
     # The kernel removes the pair with the namespace of its other end.
     bench.lose_network(server)
+    if not bench.kept:
+        bench.engine.remove(names.container(uuid=server.uuid, role=names.SANDBOX))
     bench.netlink.delete(port["devname"])
     bench.switch.installs = False
     with pytest.raises(exception.NovaException, match="ovn-controller did not install"):
