@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from novadocker.errors import NovaDockerError
 
@@ -79,18 +80,21 @@ def run(
     return finished
 
 
+def _started(command: Sequence[str | Path], **how: Any) -> "subprocess.Popen[bytes]":
+    words = [str(word) for word in command]
+    try:
+        return subprocess.Popen(words, **how)
+    except OSError as error:
+        raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
+
+
 @contextmanager
 def writing(command: Sequence[str | Path]) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a program whose output is read as it writes it; it is ended on leaving.
 
     :raises CommandFailed: if it cannot start.
     """
-    words = [str(word) for word in command]
-    try:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    except OSError as error:
-        raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
-    with process:
+    with _started(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         try:
             yield process
         finally:
@@ -113,14 +117,8 @@ def answering(command: Sequence[str | Path]) -> Iterator["subprocess.Popen[bytes
 
     :raises CommandFailed: if it cannot start.
     """
-    words = [str(word) for word in command]
-    try:
-        process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
-        )
-    except OSError as error:
-        raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
-    with process:
+    pipe = subprocess.PIPE
+    with _started(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
         try:
             yield process
         except BaseException:
@@ -136,12 +134,7 @@ def beside(command: Sequence[str | Path], *, log: Path, seconds: float = 30) -> 
     """
     words = [str(word) for word in command]
     with log.open("ab") as stream:
-        try:
-            process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
-            )
-        except OSError as error:
-            raise CommandFailed(f"`{shlex.join(words)}` could not be started.", facts=str(error)) from error
+        process = _started(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT)
     try:
         yield
     finally:
