@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The nova-docker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Boot servers one at a time and many at once, watch what becomes of them, and delete them."""
+"""Boot servers, watch what becomes of them, and delete them."""
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +15,8 @@ from novadocker.errors import NovaDockerError
 from novadocker.host.bench import phases, records
 from novadocker.host.bench.lookout import PORT, Answer
 from novadocker.host.bench.news import ACTIVE, FAILED, GONE
-from novadocker.host.bench.servers import PREFIX, Asked, Kind
+from novadocker.host.bench.servers import Asked, Kind
 from novadocker.host.bench.watcher import ANSWER_SECONDS, BOOT_SECONDS, END_SECONDS, Watcher
-
-# What one server leaves to be done after its end is not to be the next one's burden, nor forgotten.
-_REST = 0.4
 
 
 @dataclass(kw_only=True)
@@ -49,78 +46,32 @@ class Boot:
         return found | ({"answers": self.answers} if self.answers is not None else {})
 
 
-def one_at_a_time(watcher: Watcher, kind: Kind, *, count: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Boot, see answer, and delete one server after the other."""
-    batch = Batch(watcher, kind)
-    for number in range(count):
-        boot = batch.ask(f"{PREFIX}-{kind.name}-{number}")
-        batch.await_active([boot])
-        batch.delete(boot)
-        batch.await_gone([boot])
-        say(f"{kind.name} {number + 1} of {count}: {_shown(boot)}")
-        time.sleep(_REST)
-    batch.look_once_more()
-    return batch.results()
-
-
-def at_once(
-    watcher: Watcher,
-    kind: Kind,
-    *,
-    count: int,
-    say: Callable[[str], None],
-    meanwhile: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """Boot all servers at once, and delete them at once.
-
-    :param meanwhile: called while all of them are there and nothing is asked of the cloud.
-    """
-    batch = Batch(watcher, kind)
-    names = [f"{PREFIX}-{kind.name}-{number}" for number in range(count)]
-    gate = threading.Barrier(count)
-
-    def ask(name: str) -> Boot:
-        gate.wait(30)
-        return batch.ask(name)
-
-    with ThreadPoolExecutor(max_workers=count) as pool:
-        boots = list(pool.map(ask, names))
-        batch.await_active(boots)
-        batch.look_once_more()
-        meanwhile()
-        # The threads are there already: the calls leave as one.
-        list(pool.map(batch.delete, boots))
-        batch.await_gone(boots)
-    batch.look_once_more()
-    result = batch.results()
-    began = min(boot.began for boot in boots)
-    deleted = min(boot.deleted_at for boot in boots)
-    result["last"] = {
-        "accepted": round(max(boot.began + boot.accepted for boot in boots) - began, 3),
-        "ACTIVE": round(max(boot.began + boot.active for boot in boots) - began, 3),
-        "gone": round(max(boot.deleted_at + boot.gone for boot in boots) - deleted, 3),
-    }
-    last = ", ".join(f"{name} {at:.2f}" for name, at in result["last"].items())
-    say(f"{count} {kind.name}s at once, the last: {last} s")
-    time.sleep(_REST)
-    return result
-
-
-def _shown(boot: Boot) -> str:
-    answers = f", answers {boot.answers:.2f}" if boot.answers is not None else ""
-    return f"accepted {boot.accepted:.2f}, ACTIVE {boot.active:.2f}{answers}, gone {boot.gone:.2f} s"
-
-
 class Batch:
-    """Boots that are judged together."""
+    """Boots that are judged together.
+
+    What the cloud spends on them is counted while they are :meth:`counted`, since others may come in between.
+    """
 
     def __init__(self, watcher: Watcher, kind: Kind) -> None:
         self._watcher = watcher
         self._kind = kind
         self._boots: list[Boot] = []
         self._marks = records.mark(watcher.logs)
-        self._times = watcher.scales.times()
-        self._cost = self._watching()
+        self._spent: Counter[str] = Counter()
+        self._cost = 0.0
+
+    @property
+    def name(self) -> str:
+        """Of the kind of servers."""
+        return self._kind.name
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the processor time of all services, and of watching, meanwhile."""
+        times, cost = self._watcher.scales.times(), self._watching()
+        yield
+        self._spent.update(times.until(self._watcher.scales.times()))
+        self._cost += self._watching() - cost
 
     def ask(self, name: str) -> Boot:
         """Ask for a server."""
@@ -191,8 +142,7 @@ class Batch:
     def results(self) -> dict[str, Any]:
         """What all of them took, and what that cost."""
         watcher = self._watcher
-        spent = self._times.until(watcher.scales.times())
-        cost = self._watching() - self._cost
+        spent = self._spent
         entries = list(records.since(self._marks, watcher.logs))
         for boot in self._boots:
             told = phases.told(
@@ -224,7 +174,7 @@ class Batch:
                     name: round(value / count, 3)
                     for name, value in sorted(spent.items(), key=lambda item: -item[1])
                 },
-                "watching_percent": round(100 * cost / whole, 2) if whole else None,
+                "watching_percent": round(100 * self._cost / whole, 2) if whole else None,
             },
             "servers": [
                 {name: round(at, 3) for name, at in boot.told().items()} | {"gone": round(boot.gone, 3)}

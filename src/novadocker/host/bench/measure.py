@@ -20,7 +20,6 @@ from novadocker.host.bench.floor_domain import Libvirt
 from novadocker.host.bench.floor_engine import Engine
 from novadocker.host.bench.parts import Bench
 from novadocker.host.bench.wanted import BESIDE_A_FIRST, Wanted
-from novadocker.host.bench.weight import of_a_server
 from novadocker.host.bootstrap import session
 from novadocker.host.config import HostConfig
 from novadocker.host.services.model import Cloud
@@ -64,8 +63,8 @@ def _measure(cloud: Cloud, wanted: Wanted, report: dict[str, Any], *, say: Calla
             report["soak"] = bench.soak()
         if BESIDE_A_FIRST & set(wanted.parts):
             bench.measure(report)
-    if "weight" in report and "containers" in report and bench.weights:
-        report["weight"] |= of_a_server(*bench.weights[-1])
+    if "weight" in report:
+        report["weight"] |= bench.of_a_server
 
 
 @contextmanager

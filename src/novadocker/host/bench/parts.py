@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a run that need a cloud, and what they share."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,21 +11,20 @@ from typing import Any
 from openstack.connection import Connection
 
 from novadocker.errors import NovaDockerError
-from novadocker.host.bench import boots, floor_domain, floor_engine, idle, nothing, servers, soak
+from novadocker.host.bench import floor_domain, floor_engine, idle, nothing, servers, soak, turns
 from novadocker.host.bench.floor_domain import Libvirt
 from novadocker.host.bench.floor_engine import Engine
 from novadocker.host.bench.lookout import Lookout
 from novadocker.host.bench.news import ACTIVE, News
 from novadocker.host.bench.samples import Sampler
 from novadocker.host.bench.servers import Api, Kind
+from novadocker.host.bench.turns import Side
 from novadocker.host.bench.wanted import Wanted
 from novadocker.host.bench.watcher import Watcher, heard_by
-from novadocker.host.bench.weight import MIB, Scales, percents
+from novadocker.host.bench.weight import MIB, Scales, Weight, of_a_server, percents
 from novadocker.host.images.build import demo_images
 from novadocker.host.services import registry
 from novadocker.host.services.model import Cloud
-
-_SETTLED = 1.5
 
 
 class Bench:
@@ -43,7 +41,7 @@ class Bench:
         self._api = Api(connection)
         self._scales = Scales(cloud)
         self._logs = {name: cloud.layout.logs / f"{name}.log" for name in registry.services(cloud)}
-        self.weights: list[tuple[Any, Any, int]] = []
+        self.of_a_server: dict[str, Any] = {}
         images = demo_images(cloud.layout.images, say=say)
         self._files = {"container": images.container, "vm": images.machine}
         self._network = servers.network(connection)
@@ -77,17 +75,18 @@ class Bench:
                 report["docker"] = floor_engine.measure(
                     engine, first, servers=wanted.servers, at_once=wanted.at_once, say=self._say
                 )
-            if "nothing" in parts:
-                report["nothing"] = self._nothing(kind)
             threads = max(wanted.at_once, wanted.vms, 1)
             look = Lookout(pid=engine.pid(first), address=where.of, threads=threads)
             open_.callback(look.close)
-            if "containers" in parts:
-                report["containers"] = self._containers(kind, look)
+            if {"containers", "nothing"} & set(parts):
+                report.update(self._beside_nothing(kind, look))
             if "idle" in parts:
                 report["idle"] = self._idle(kind, look)
             if {"vms", "virsh"} & set(parts):
                 self._vms(report, look)
+
+    def _weighed(self, before: Weight, with_servers: Weight) -> None:
+        self.of_a_server = of_a_server(before, with_servers, self._wanted.at_once)
 
     def weight(self) -> dict[str, Any]:
         """Memory and processor time of the idle cloud."""
@@ -131,11 +130,25 @@ class Bench:
                 say=self._say,
             )
 
-    def _containers(self, kind: Kind, look: Lookout) -> dict[str, Any]:
-        with self._watched("nova-docker", look, must_answer=True) as watcher:
-            one = boots.one_at_a_time(watcher, kind, count=self._wanted.servers, say=self._say)
-            many = self._many(watcher, kind, count=self._wanted.at_once, weigh=True)
-        return {"one": one, "at_once": many}
+    def _beside_nothing(self, kind: Kind, look: Lookout) -> dict[str, Any]:
+        """Containers and their floor, as far as they are wanted, in turn."""
+        parts, wanted = self._wanted.parts, self._wanted
+        sides: dict[str, Side] = {}
+        with ExitStack() as open_:
+            if "nothing" in parts:
+                sides["nothing"] = open_.enter_context(self._nothing(kind))
+            if "containers" in parts:
+                watcher = open_.enter_context(self._watched("nova-docker", look, must_answer=True))
+                weighed = self._weighed if "weight" in parts else None
+                sides["containers"] = Side(watcher=watcher, kind=kind, weighed=weighed)
+            found = turns.measure(
+                list(sides.values()),
+                servers=wanted.servers,
+                at_once=wanted.at_once,
+                rounds=wanted.rounds,
+                say=self._say,
+            )
+        return dict(zip(sides, found, strict=True))
 
     def _vms(self, report: dict[str, Any], look: Lookout) -> None:
         kind, wanted = self._kind("vm"), self._wanted
@@ -149,11 +162,16 @@ class Bench:
             )
         if "vms" in wanted.parts:
             with self._watched("nova-libvirt", look) as watcher:
-                one = boots.one_at_a_time(watcher, kind, count=wanted.vms, say=self._say)
-                many = self._many(watcher, kind, count=wanted.vms)
-            report["vms"] = {"one": one, "at_once": many}
+                (report["vms"],) = turns.measure(
+                    [Side(watcher=watcher, kind=kind)],
+                    servers=wanted.vms,
+                    at_once=wanted.vms,
+                    rounds=1,
+                    say=self._say,
+                )
 
-    def _nothing(self, kind: Kind) -> dict[str, Any]:
+    @contextmanager
+    def _nothing(self, kind: Kind) -> Iterator[Side]:
         self._say("starting a nova-compute that does nothing")
         with nothing.running(self._cloud, self._connection):
             flavor = servers.flavor(
@@ -163,25 +181,12 @@ class Bench:
                 name=f"{servers.PREFIX}-nothing",
                 extra_specs=nothing.EXTRA_SPECS,
             )
-            kind = replace(kind, name="nothing", flavor=flavor)
             logs = {**self._logs, "nova-nothing": nothing.log(self._cloud)}
             with self._watched("nova-nothing", None, logs=logs) as watcher:
+                side = Side(watcher=watcher, kind=replace(kind, name="nothing", flavor=flavor))
                 # The first of a new service takes longer: caches, connections.
-                boots.one_at_a_time(watcher, kind, count=1, say=lambda _: None)
-                one = boots.one_at_a_time(watcher, kind, count=self._wanted.servers, say=self._say)
-                many = boots.at_once(watcher, kind, count=self._wanted.at_once, say=self._say)
-        return {"one": one, "at_once": many}
-
-    def _many(self, watcher: Watcher, kind: Kind, *, count: int, weigh: bool = False) -> dict[str, Any]:
-        if not weigh or "weight" not in self._wanted.parts:
-            return boots.at_once(watcher, kind, count=count, say=self._say)
-        before = self._scales.weigh()
-
-        def settled() -> None:
-            time.sleep(_SETTLED)
-            self.weights.append((before, self._scales.weigh(), count))
-
-        return boots.at_once(watcher, kind, count=count, say=self._say, meanwhile=settled)
+                turns.one_at_a_time([side], count=1, say=lambda _: None)
+                yield side
 
     @contextmanager
     def _watched(

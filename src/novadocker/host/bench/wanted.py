@@ -17,6 +17,7 @@ class Wanted:
     """What to measure.
 
     :ivar servers: how many are booted one after the other; of VMs, `vms`.
+    :ivar rounds: how often those at once come and go; VMs once.
     :ivar idle_seconds: how long the idle cloud is looked at.
     :ivar soak_servers: how many come and go in the part `soak`, `soak_at_once` at a time.
     :ivar idle_servers: how many there are in the part `idle`, of which `at_once` are booted at a time.
@@ -25,6 +26,7 @@ class Wanted:
     parts: tuple[str, ...] = USUAL
     servers: int = 20
     at_once: int = 10
+    rounds: int = 3
     vms: int = 3
     idle_seconds: float = 10.0
     soak_servers: int = 500

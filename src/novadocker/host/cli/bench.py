@@ -21,7 +21,7 @@ from novadocker.host.config import HostConfig
 
 _COUNT = click.IntRange(1, 200)
 _MANY = click.IntRange(1, 10000)
-_QUICK = Wanted(parts=QUICK, servers=5, at_once=5)
+_QUICK = Wanted(parts=QUICK, servers=5, at_once=5, rounds=1)
 
 
 @click.command(
@@ -34,6 +34,7 @@ _QUICK = Wanted(parts=QUICK, servers=5, at_once=5)
     help="How many are booted one after the other; in all, of soak and idle. [20; soak 500, idle 100]",
 )
 @click.option("--at-once", type=_COUNT, help="How many are booted at once. [10; soak 4]")
+@click.option("--rounds", type=_COUNT, help="How often those at once come and go; VMs do once. [3]")
 @click.option("--vms", type=_COUNT, help="How many VMs, both ways: they take long. [3]")
 @click.option(
     "--only",
@@ -60,6 +61,7 @@ def bench(
     config: HostConfig,
     servers: int | None,
     at_once: int | None,
+    rounds: int | None,
     vms: int | None,
     only: tuple[str, ...],
     quick: bool,
@@ -83,6 +85,7 @@ def bench(
         parts=only or usual.parts,
         servers=servers or usual.servers,
         at_once=at_once or usual.at_once,
+        rounds=rounds or usual.rounds,
         vms=vms or usual.vms,
         soak_servers=servers or usual.soak_servers,
         soak_at_once=at_once or usual.soak_at_once,
