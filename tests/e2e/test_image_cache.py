@@ -11,7 +11,10 @@ from tests.e2e.cloud import until
 @pytest.fixture
 def impatient_cloud(own_cloud):
     """The cloud, where Nova looks after images every few seconds and lets none wait for a day."""
-    options = {"image_cache": {"manager_interval": 2, "remove_unused_original_minimum_age_seconds": 8}}
+    options = {
+        "DEFAULT": {"periodic_fuzzy_delay": 0},
+        "image_cache": {"manager_interval": 2, "remove_unused_original_minimum_age_seconds": 8},
+    }
     with own_cloud.configured("nova-docker/nova-docker.conf", options, restart=["nova-docker"]):
         yield own_cloud
 

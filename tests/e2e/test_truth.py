@@ -159,7 +159,7 @@ def test_power_sync_leaves_servers_as_they_are(own_cloud, server, others):
     cloud = own_cloud
     before = {name: docker(cloud, "inspect", "--format={{.State.Status}} {{.State.Pid}}", f"nova-{each}")
               for name, each in {**others, "active": server.id}.items()}  # fmt: skip
-    often = {"DEFAULT": {"sync_power_state_interval": 2}}
+    often = {"DEFAULT": {"sync_power_state_interval": 2, "periodic_fuzzy_delay": 0}}
     with Visitor(server.address) as visitor:
         with cloud.configured("nova-docker/nova-docker.conf", often, restart=["nova-docker"]):
             time.sleep(10)  # for nothing to happen
