@@ -3,7 +3,6 @@
 """Boot servers, watch what becomes of them, and delete them."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from novadocker.host.bench.lookout import PORT, Answer
 from novadocker.host.bench.news import ACTIVE, FAILED, GONE
 from novadocker.host.bench.servers import Asked, Kind
 from novadocker.host.bench.watcher import ANSWER_SECONDS, BOOT_SECONDS, END_SECONDS, Watcher
+from novadocker.host.bench.weight import Times
 
 
 @dataclass(kw_only=True)
@@ -46,6 +46,16 @@ class Boot:
         return found | ({"answers": self.answers} if self.answers is not None else {})
 
 
+def last(boots: Sequence[Boot]) -> dict[str, float]:
+    """When the last was accepted and ACTIVE, since the first call, and gone, since the first delete."""
+    began, deleted = min(boot.began for boot in boots), min(boot.deleted_at for boot in boots)
+    return {
+        "accepted": round(max(boot.began + boot.accepted for boot in boots) - began, 3),
+        "ACTIVE": round(max(boot.began + boot.active for boot in boots) - began, 3),
+        "gone": round(max(boot.deleted_at + boot.gone for boot in boots) - deleted, 3),
+    }
+
+
 class Batch:
     """Boots that are judged together.
 
@@ -57,7 +67,7 @@ class Batch:
         self._kind = kind
         self._boots: list[Boot] = []
         self._marks = records.mark(watcher.logs)
-        self._spent: Counter[str] = Counter()
+        self._times = Times(0.0)
         self._cost = 0.0
 
     @property
@@ -68,9 +78,9 @@ class Batch:
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count the processor time of all services, and of watching, meanwhile."""
-        times, cost = self._watcher.scales.times(), self._watching()
+        began, cost = self._watcher.scales.times(), self._watching()
         yield
-        self._spent.update(times.until(self._watcher.scales.times()))
+        self._times = self._times.plus(began, self._watcher.scales.times())
         self._cost += self._watching() - cost
 
     def ask(self, name: str) -> Boot:
@@ -142,7 +152,7 @@ class Batch:
     def results(self) -> dict[str, Any]:
         """What all of them took, and what that cost."""
         watcher = self._watcher
-        spent = self._spent
+        spent = Times(0.0).until(self._times)
         entries = list(records.since(self._marks, watcher.logs))
         for boot in self._boots:
             told = phases.told(

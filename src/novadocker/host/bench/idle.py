@@ -9,7 +9,7 @@ from typing import Any
 
 from novadocker.errors import NovaDockerError
 from novadocker.host.bench import weight
-from novadocker.host.bench.boots import Batch, Boot
+from novadocker.host.bench.boots import Batch, Boot, last
 from novadocker.host.bench.lookout import PORT, Answer, Lookout
 from novadocker.host.bench.servers import PREFIX, Kind
 from novadocker.host.bench.watcher import Watcher
@@ -59,14 +59,11 @@ def measure(
             list(pool.map(batch.delete, some))
             batch.await_gone(some)
     batch.look_once_more()
-    first, deleted = min(boot.began for boot in boots), min(boot.deleted_at for boot in boots)
+    ended = last(boots)
     found: dict[str, Any] = {
         "count": count,
         "at_once": at_once,
-        "last": {
-            "ACTIVE": round(max(boot.began + boot.active for boot in boots) - first, 3),
-            "gone": round(max(boot.deleted_at + boot.gone for boot in boots) - deleted, 3),
-        },
+        "last": {name: ended[name] for name in ("ACTIVE", "gone")},
         "memory": memory,
         "idle_percent": _percent(idle),
         "idle_before_percent": _percent(idle_before),

@@ -63,8 +63,6 @@ def _measure(cloud: Cloud, wanted: Wanted, report: dict[str, Any], *, say: Calla
             report["soak"] = bench.soak()
         if BESIDE_A_FIRST & set(wanted.parts):
             bench.measure(report)
-    if "weight" in report:
-        report["weight"] |= bench.of_a_server
 
 
 @contextmanager

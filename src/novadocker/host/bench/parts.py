@@ -41,7 +41,6 @@ class Bench:
         self._api = Api(connection)
         self._scales = Scales(cloud)
         self._logs = {name: cloud.layout.logs / f"{name}.log" for name in registry.services(cloud)}
-        self.of_a_server: dict[str, Any] = {}
         images = demo_images(cloud.layout.images, say=say)
         self._files = {"container": images.container, "vm": images.machine}
         self._network = servers.network(connection)
@@ -79,14 +78,11 @@ class Bench:
             look = Lookout(pid=engine.pid(first), address=where.of, threads=threads)
             open_.callback(look.close)
             if {"containers", "nothing"} & set(parts):
-                report.update(self._beside_nothing(kind, look))
+                self._beside_nothing(report, kind, look)
             if "idle" in parts:
                 report["idle"] = self._idle(kind, look)
             if {"vms", "virsh"} & set(parts):
                 self._vms(report, look)
-
-    def _weighed(self, before: Weight, with_servers: Weight) -> None:
-        self.of_a_server = of_a_server(before, with_servers, self._wanted.at_once)
 
     def weight(self) -> dict[str, Any]:
         """Memory and processor time of the idle cloud."""
@@ -130,17 +126,22 @@ class Bench:
                 say=self._say,
             )
 
-    def _beside_nothing(self, kind: Kind, look: Lookout) -> dict[str, Any]:
+    def _beside_nothing(self, report: dict[str, Any], kind: Kind, look: Lookout) -> None:
         """Containers and their floor, as far as they are wanted, in turn."""
         parts, wanted = self._wanted.parts, self._wanted
         sides: dict[str, Side] = {}
+
+        def weighed(before: Weight, with_servers: Weight) -> None:
+            report["weight"] |= of_a_server(before, with_servers, wanted.at_once)
+
         with ExitStack() as open_:
             if "nothing" in parts:
                 sides["nothing"] = open_.enter_context(self._nothing(kind))
             if "containers" in parts:
                 watcher = open_.enter_context(self._watched("nova-docker", look, must_answer=True))
-                weighed = self._weighed if "weight" in parts else None
-                sides["containers"] = Side(watcher=watcher, kind=kind, weighed=weighed)
+                sides["containers"] = Side(
+                    watcher=watcher, kind=kind, weighed=weighed if "weight" in parts else None
+                )
             found = turns.measure(
                 list(sides.values()),
                 servers=wanted.servers,
@@ -148,7 +149,7 @@ class Bench:
                 rounds=wanted.rounds,
                 say=self._say,
             )
-        return dict(zip(sides, found, strict=True))
+        report.update(zip(sides, found, strict=True))
 
     def _vms(self, report: dict[str, Any], look: Lookout) -> None:
         kind, wanted = self._kind("vm"), self._wanted

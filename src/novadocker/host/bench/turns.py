@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from novadocker.host.bench import boots
 from novadocker.host.bench.boots import Batch, Boot
 from novadocker.host.bench.servers import PREFIX, Kind
 from novadocker.host.bench.watcher import Watcher
@@ -21,6 +22,7 @@ from novadocker.host.bench.weight import Weight
 
 # What one server leaves to be done after its end is not to be the next one's burden, nor forgotten.
 _REST = 0.4
+# What is put off until after a boot is not to be taken for what a server that is there weighs.
 _SETTLED = 1.5
 
 
@@ -83,9 +85,9 @@ def _at_once(
             for index in _in_turn(sides, number):
                 batch, weigh = batches[index], _weighing(sides[index]) if number == 0 else None
                 with batch.counted():
-                    boots = _burst(pool, batch, count=count, meanwhile=weigh)
+                    some = _burst(pool, batch, count=count, meanwhile=weigh)
                     time.sleep(_REST)
-                lasts[index].append(_last(boots))
+                lasts[index].append(boots.last(some))
                 told = ", ".join(f"{name} {at:.2f}" for name, at in lasts[index][-1].items())
                 say(f"{count} {batch.name}s at once, {number + 1} of {rounds}, the last: {told} s")
     return [
@@ -116,25 +118,16 @@ def _burst(
         gate.wait(30)
         return batch.ask(name)
 
-    boots = list(pool.map(ask, [f"{PREFIX}-{batch.name}-{number}" for number in range(count)]))
-    batch.await_active(boots)
+    some = list(pool.map(ask, [f"{PREFIX}-{batch.name}-{number}" for number in range(count)]))
+    batch.await_active(some)
     batch.look_once_more()
     if meanwhile is not None:
         meanwhile()
     # The threads are there already: the calls leave as one.
-    list(pool.map(batch.delete, boots))
-    batch.await_gone(boots)
+    list(pool.map(batch.delete, some))
+    batch.await_gone(some)
     batch.look_once_more()
-    return boots
-
-
-def _last(boots: Sequence[Boot]) -> dict[str, float]:
-    began, deleted = min(boot.began for boot in boots), min(boot.deleted_at for boot in boots)
-    return {
-        "accepted": round(max(boot.began + boot.accepted for boot in boots) - began, 3),
-        "ACTIVE": round(max(boot.began + boot.active for boot in boots) - began, 3),
-        "gone": round(max(boot.deleted_at + boot.gone for boot in boots) - deleted, 3),
-    }
+    return some
 
 
 def _middle(lasts: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -49,6 +49,13 @@ class Times:
         spent = {name: after - self.seconds.get(name, 0.0) for name, after in later.seconds.items()}
         return {name: value for name, value in spent.items() if value > 0.004}
 
+    def plus(self, began: "Times", ended: "Times") -> "Times":
+        """These, and what each service had between two moments: what none of the two counts is kept, too."""
+        more = {name: after - began.seconds.get(name, 0.0) for name, after in ended.seconds.items()}
+        names = {*self.seconds, *more}
+        seconds = {name: self.seconds.get(name, 0.0) + more.get(name, 0.0) for name in names}
+        return Times(self.at + ended.at - began.at, seconds)
+
 
 def used_by(group: Path) -> float | None:
     """Processor seconds of all that is or was in a group; None where its hierarchy does not count them."""

@@ -17,6 +17,16 @@ def test_processor_time_is_what_was_spent_between_two_looks():
     assert before.until(after) == {"neutron": 1.5, "nova-nothing": 0.5}
 
 
+def test_little_by_little_is_something_in_the_end():
+    spent = Times(0.0)
+    for number in range(3):
+        began = {"glance": 7.0 + number, "keystone": 1.0}
+        ended = {"glance": began["glance"] + 0.003, "keystone": 1.0, "nova-nothing": 0.25}
+        spent = spent.plus(Times(10.0 * number, began), Times(10.0 * number + 2.0, ended))
+    assert spent.at == 6.0
+    assert Times(0.0).until(spent) == {"glance": pytest.approx(0.009), "nova-nothing": 0.75}
+
+
 @pytest.mark.parametrize(
     ("stat", "seconds"),
     [
