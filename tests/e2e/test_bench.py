@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 NOVA_DOCKER = Path(sys.executable).with_name("nova-docker")
-PARTS = ("containers", "docker", "virsh", "nothing")
+PARTS = ("weight", "containers", "docker", "virsh", "nothing")
 
 
 def _traces(cloud):
@@ -113,6 +113,13 @@ def test_the_floors_lie_below_what_stands_on_them(report):
     assert report["nothing"]["one"]["phases"]["ACTIVE"]["median"] > 0
     assert report["virsh"]["one"]["started"]["median"] > 0
     assert {"container / nothing", "driver's own share / docker create and start"} <= set(report["ratios"])
+
+
+def test_servers_that_are_there_are_weighed(report):
+    weight = report["weight"]
+    assert weight["control_plane_mib"] > 0
+    assert weight["servers"] == 2, "those of one round"
+    assert weight["server_own_mib"] > 0, "the container's own processes were running"
 
 
 def test_the_table_tells_it(report):
