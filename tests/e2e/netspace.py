@@ -82,8 +82,10 @@ class Inside:
 
     def ip(self, *words: str) -> Any:
         """`ip -json …` in the namespace, parsed; None when it has nothing to say."""
-        said = subprocess.run([*self._enter(), "ip", "-json", *words], check=True, capture_output=True).stdout
-        return json.loads(said) if said.strip() else None
+        command = [*self._enter(), "ip", "-json", *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
 
     def addresses(self, device: str) -> list[str]:
         """An interface's addresses but its link-local one, with their prefix lengths."""

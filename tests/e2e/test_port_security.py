@@ -8,11 +8,12 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from tests.e2e import addresses
 from tests.e2e.backends import BOTH
 from tests.e2e.cloud import CONTAINER, WORDS, until
 from tests.e2e.netspace import Inside
 
-FOREIGN, MAC = "10.20.0.240", "fa:16:3e:ff:00:01"
+MAC = "fa:16:3e:ff:00:01"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def pair(cloud, images):
             seconds=30,
             why="both serving",
         )
-        yield SimpleNamespace(guarded=found[0], peer=found[1], group=group)
+        (foreign,) = addresses.unused(cloud, found[0].port.network_id)
+        yield SimpleNamespace(guarded=found[0], peer=found[1], group=group, foreign=foreign)
     finally:
         for server in settled:
             cloud.remove(server.id)
@@ -60,12 +62,13 @@ def _closed(pair, why: str) -> None:
 
 
 @contextmanager
-def _foreign_address(inside: Inside) -> Iterator[None]:
-    inside.ip("address", "add", f"{FOREIGN}/24", "dev", "eth0")
+def _also(inside: Inside, address: str) -> Iterator[None]:
+    """An address on its interface that is not its port's."""
+    inside.ip("address", "add", f"{address}/24", "dev", "eth0")
     try:
         yield
     finally:
-        inside.ip("address", "delete", f"{FOREIGN}/24", "dev", "eth0")
+        inside.ip("address", "delete", f"{address}/24", "dev", "eth0")
 
 
 @BOTH
@@ -92,19 +95,19 @@ def test_rules_and_groups_take_effect_on_a_running_server(cloud, pair):
 def test_only_a_port_s_own_addresses_come_through(cloud, pair):
     """A foreign IP and a foreign MAC are dropped, until Neutron is told that they may be there."""
     network, guarded = cloud.connection.network, pair.guarded
-    inside, peer = guarded.inside, pair.peer
+    inside, peer, foreign = guarded.inside, pair.peer, pair.foreign
     with ExitStack() as stack:
         stack.callback(network.delete_security_group_rule, _opened(cloud, pair.group))
         _open(pair, "open for these checks")
 
-        stack.enter_context(_foreign_address(inside))
-        assert not inside.get(peer.address, source=FOREIGN), "a spoofed address"
-        assert not peer.inside.get(FOREIGN), "asked for by somebody"
-        network.update_port(guarded.port, allowed_address_pairs=[{"ip_address": FOREIGN}])
-        until(lambda: inside.get(peer.address, source=FOREIGN), seconds=15, why="the allowed address asks")
-        until(lambda: peer.inside.get(FOREIGN), seconds=15, why="the allowed address answers")
+        stack.enter_context(_also(inside, foreign))
+        assert not inside.get(peer.address, source=foreign), "a spoofed address"
+        assert not peer.inside.get(foreign), "asked for by somebody"
+        network.update_port(guarded.port, allowed_address_pairs=[{"ip_address": foreign}])
+        until(lambda: inside.get(peer.address, source=foreign), seconds=15, why="the allowed address asks")
+        until(lambda: peer.inside.get(foreign), seconds=15, why="the allowed address answers")
         network.update_port(guarded.port, allowed_address_pairs=[])
-        until(lambda: not inside.get(peer.address, source=FOREIGN), seconds=15, why="no longer allowed")
+        until(lambda: not inside.get(peer.address, source=foreign), seconds=15, why="no longer allowed")
 
         # The kernel may still be asking for the peer's MAC in the foreign one's name (arp_announce), in vain.
         until(lambda: inside.get(peer.address), seconds=15, why="its own address, still")
@@ -120,8 +123,8 @@ def test_only_a_port_s_own_addresses_come_through(cloud, pair):
 @BOTH
 def test_without_port_security_everything_comes_through(cloud, pair):
     network, guarded = cloud.connection.network, pair.guarded
-    ask = partial(guarded.inside.get, pair.peer.address, source=FOREIGN)
-    with _foreign_address(guarded.inside):
+    ask = partial(guarded.inside.get, pair.peer.address, source=pair.foreign)
+    with _also(guarded.inside, pair.foreign):
         network.update_port(guarded.port, security_groups=[], port_security_enabled=False)
         try:
             until(ask, seconds=15, why="a foreign address asks")

@@ -7,6 +7,7 @@ import ipaddress
 from types import SimpleNamespace
 
 import pytest
+from tests.e2e import addresses
 from tests.e2e.cloud import CONTAINER, WORDS, get, until
 from tests.e2e.netspace import Inside
 
@@ -58,9 +59,10 @@ def net(cloud):
 def pair(cloud, images, net):
     """A server whose first port is its owner's own, and a peer; both on `private` and on `e2e-back`."""
     network = cloud.connection.network
+    (address,) = addresses.unused(cloud, net.private.id)
     port = network.create_port(
         network_id=net.private.id, name="e2e-own", security_group_ids=[net.group.id],
-        fixed_ips=[{"ip_address": "10.20.0.77"}],
+        fixed_ips=[{"ip_address": address}],
     )  # fmt: skip
     both = [
         [{"port": port.id, "tag": "front"}, {"uuid": net.back.id, "tag": "back"}],
@@ -74,7 +76,7 @@ def pair(cloud, images, net):
     try:
         assert [server.status for server in settled] == ["ACTIVE"] * 2, settled
         one, peer = settled
-        yield SimpleNamespace(one=one, peer=peer, port=port)
+        yield SimpleNamespace(one=one, peer=peer, port=port, address=address)
     finally:
         for server in settled:
             if cloud.connection.compute.find_server(server.id, ignore_missing=True):
@@ -123,7 +125,7 @@ def test_interfaces_are_as_their_ports(cloud, net, pair, one):
     assert front.id == pair.port.id
     mtu = {link["ifname"]: link["mtu"] for link in one.ip("link")}
     assert (mtu["eth0"], mtu["eth1"]) == (cloud.connection.network.get_network(net.private).mtu, 1280)
-    assert one.addresses("eth0") == ["10.20.0.77/24"]
+    assert one.addresses("eth0") == [f"{pair.address}/24"]
     (address,) = _addresses(back, family=4)
     assert f"{address}/24" in one.addresses("eth1")
     routes = one.routes()
@@ -169,7 +171,7 @@ def test_names_are_neutron_s(cloud, net, pair, one):
     assert resolv[0] == f"search {domain}"
     assert "nameserver 10.77.0.53" in resolv
     hosts = one.run("cat /etc/hosts").splitlines()
-    assert f"10.20.0.77\t{pair.one.name}.{domain} {pair.one.name}" in hosts
+    assert f"{pair.address}\t{pair.one.name}.{domain} {pair.one.name}" in hosts
     (address,) = _addresses(_port(cloud, pair.peer.id, net.private.id), family=4)
     assert address in one.run(f"nslookup {pair.peer.name}.{domain} 10.20.0.2")
 
@@ -184,20 +186,21 @@ def test_an_address_added_to_a_running_server_is_there_at_once(cloud, net, pair,
     network = cloud.connection.network
     port = _port(cloud, pair.one.id, net.back.id)
     before = list(port.fixed_ips)
+    (second,) = addresses.unused(cloud, net.back.id)
     more = network.create_subnet(network_id=net.back.id, ip_version=4, cidr=SECOND, gateway_ip=None)
     try:
-        wanted = [{"ip_address": "10.77.0.222"}, {"subnet_id": more.id, "ip_address": "10.78.0.5"}]
+        wanted = [{"ip_address": second}, {"subnet_id": more.id, "ip_address": "10.78.0.5"}]
         network.update_port(port, fixed_ips=[*before, *wanted])
         until(
-            lambda: {"10.77.0.222/24", "10.78.0.5/24"} <= set(one.addresses("eth1")),
+            lambda: {f"{second}/24", "10.78.0.5/24"} <= set(one.addresses("eth1")),
             seconds=20,
             why="the new addresses inside",
         )
-        assert WORDS[CONTAINER] in until(lambda: peer.get("10.77.0.222"), seconds=10, why="the new address")
+        assert WORDS[CONTAINER] in until(lambda: peer.get(second), seconds=10, why="the new address")
         assert "10.78.0.5" in one.run("cat /etc/hosts")
         _act(cloud, pair.one.id, "stop_server", "SHUTOFF")
         _act(cloud, pair.one.id, "start_server", "ACTIVE")
-        assert {"10.77.0.222/24", "10.78.0.5/24"} <= set(one.addresses("eth1"))
+        assert {f"{second}/24", "10.78.0.5/24"} <= set(one.addresses("eth1"))
     finally:
         network.update_port(port, fixed_ips=before)
         until(lambda: len(one.addresses("eth1")) == len(before), seconds=20, why="the addresses gone")
@@ -222,8 +225,9 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
         assert one.addresses("eth2") == [f"{address}/64"]
         assert WORDS[CONTAINER] in until(lambda: peer.get(address), seconds=20, why="a page over DHCPv6's")
 
+        (late,) = addresses.unused(cloud, net.back.id)
         own = network.create_port(
-            network_id=net.back.id, name="e2e-late", fixed_ips=[{"ip_address": "10.77.0.88"}],
+            network_id=net.back.id, name="e2e-late", fixed_ips=[{"ip_address": late}],
             security_group_ids=[net.group.id],
         )  # fmt: skip
         undo.callback(network.delete_port, own, ignore_missing=True)
@@ -231,7 +235,7 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
         attach("port", "--tag", "late", pair.one.id, own.id)
         _act(cloud, pair.one.id, "start_server", "ACTIVE")
         assert one.devices()["eth3"] == own.mac_address
-        assert WORDS[CONTAINER] in until(lambda: peer.get("10.77.0.88"), seconds=20, why="a page by the port")
+        assert WORDS[CONTAINER] in until(lambda: peer.get(late), seconds=20, why="a page by the port")
         until(  # Nova's metadata service keeps what it knows of a server for 15 s
             lambda: ["late"] in [d["tags"] for d in one.metadata()["devices"] if d["mac"] == own.mac_address],
             seconds=40,
@@ -239,13 +243,14 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
         )
 
         _act(cloud, pair.one.id, "pause_server", "PAUSED")
-        attach("fixed", "ip", "--fixed-ip-address", "10.20.0.99", pair.one.id, net.private.id)
+        (chosen,) = addresses.unused(cloud, net.private.id)
+        attach("fixed", "ip", "--fixed-ip-address", chosen, pair.one.id, net.private.id)
         _act(cloud, pair.one.id, "unpause_server", "ACTIVE")
-        until(lambda: "10.20.0.99/24" in one.addresses("eth4"), seconds=20, why="the address inside")
+        until(lambda: f"{chosen}/24" in one.addresses("eth4"), seconds=20, why="the address inside")
         compute.reboot_server(pair.one.id, "HARD")
         cloud.becomes(pair.one.id, "ACTIVE", seconds=90)
         assert sorted(one.devices()) == ["eth0", "eth1", "eth2", "eth3", "eth4"]
-        assert WORDS[CONTAINER] in until(lambda: peer.get("10.20.0.99"), seconds=30, why="a page by address")
+        assert WORDS[CONTAINER] in until(lambda: peer.get(chosen), seconds=30, why="a page by address")
         assert WORDS[CONTAINER] in peer.get(address)
 
         # The first one goes: the next has its part. Its owner's port stays, free for another server.
@@ -254,7 +259,7 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
         until(lambda: ("default", "10.77.0.1", "eth1", 0) in one.routes(), seconds=10, why="the next default")
         assert [dev for dst, _, dev, _ in one.routes() if dst == "169.254.169.254"] == ["eth1"]
         assert one.run("cat /etc/resolv.conf").splitlines()[1] == "nameserver 10.77.0.53"
-        assert "10.20.0.77" not in one.run("cat /etc/hosts")
+        assert pair.address not in one.run("cat /etc/hosts")
         until(lambda: not network.get_port(pair.port).device_id, seconds=20, why="the port is free")
         assert network.get_port(pair.port).binding_vif_type == "unbound"
 
@@ -273,7 +278,7 @@ def test_ports_come_and_go_in_every_state(cloud, net, pair, one, peer):
         )
         compute.create_server_interface(pair.one.id, port_id=pair.port.id)
         until(lambda: "eth0" in one.devices(), seconds=20, why="its first port is back")
-        assert WORDS[CONTAINER] in until(lambda: peer.get("10.20.0.77"), seconds=20, why="its page")
+        assert WORDS[CONTAINER] in until(lambda: peer.get(pair.address), seconds=20, why="its page")
 
 
 def test_an_owner_s_port_outlives_the_server(cloud, net, pair):
@@ -283,7 +288,7 @@ def test_an_owner_s_port_outlives_the_server(cloud, net, pair):
     kept = network.get_port(pair.port)
     assert (kept.name, kept.device_id, kept.device_owner) == ("e2e-own", "", "")
     assert (kept.binding_vif_type, kept.binding_host_id) == ("unbound", "")
-    assert [ip["ip_address"] for ip in kept.fixed_ips] == ["10.20.0.77"]
+    assert [ip["ip_address"] for ip in kept.fixed_ips] == [pair.address]
     assert list(network.ports(device_id=pair.one.id)) == []
 
 
