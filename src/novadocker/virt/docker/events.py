@@ -32,6 +32,8 @@ _CHANGES = {
     "unpause": ("resumed", "running"),
 }
 _GONE = "gone"
+# Of one that we made or started and whose event has not come: there may be no stream at the time.
+_UNSEEN = "unseen"
 _ENDED = {"exited", "dead", _GONE}
 
 
@@ -69,6 +71,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._busy: dict[str, int] = {}
         self._ended_while_busy: set[str] = set()
+        self._removed_while_busy: set[str] = set()
         self._states: dict[str, str] = {}
         self._short_of_memory: dict[str, datetime] = {}
         self._connected = False
@@ -106,15 +109,17 @@ class Watcher:
         return self._short_of_memory.get(uuid)
 
     @contextmanager
-    def operation(self, uuid: str, *, ends_running: bool) -> Iterator[None]:
+    def operation(self, uuid: str, *, ends_running: bool, keeps: bool = False) -> Iterator[None]:
         """Mark a server as being changed by us: what its containers do meanwhile is no news to Nova.
 
         :param ends_running: the server is meant to run afterwards, so an end during the operation is news
             then; as it is where the operation fails.
+        :param keeps: the operation removes no container, so it was another who did if one goes.
         """
         with self._lock:
             if uuid not in self._busy:
                 self._ended_while_busy.discard(uuid)
+                self._removed_while_busy.discard(uuid)
             self._busy[uuid] = self._busy.get(uuid, 0) + 1
         failed = True
         try:
@@ -128,6 +133,11 @@ class Watcher:
                 ended = uuid in self._ended_while_busy and uuid not in self._busy
                 if ended and (ends_running or failed):
                     self._ended_while_busy.discard(uuid)
+                removed = uuid in self._removed_while_busy and uuid not in self._busy
+                if ends_running:
+                    self._states.setdefault(uuid, _UNSEEN)
+            if removed and keeps:
+                self._find_lost(uuid)
             if ended and (ends_running or failed):
                 self._news.tell(uuid, STOPPED)
 
@@ -189,7 +199,22 @@ class Watcher:
     def _removed(self, uuid: str) -> None:
         """Tell of a container that was removed by others than us; the news of our own may come late."""
         self._short_of_memory.pop(uuid, None)
-        if uuid in self._busy or not self._lost(uuid):
+        with self._lock:
+            busy = uuid in self._busy
+            if busy:
+                self._removed_while_busy.add(uuid)
+        if not busy:
+            self._find_lost(uuid)
+
+    def _find_lost(self, uuid: str) -> None:
+        try:
+            if not self._lost(uuid):
+                return
+        except EngineError as error:
+            LOG.warning(
+                "Whether server %(id)s has a container is not known yet: %(why)s", {"id": uuid, "why": error}
+            )
+            self._states[uuid] = _UNSEEN  # with the next stream it is looked for again
             return
         LOG.warning("The container of server %s was removed behind Nova's back", uuid)
         self._states[uuid] = _GONE

@@ -13,6 +13,7 @@ from tests.fakes.nova_objects import CONTEXT
 from tests.unit.virt.docker.conftest import CONF, Bench, spawn
 
 from novadocker.virt.docker import driver, names, news
+from novadocker.virt.docker.errors import EngineUnreachable
 
 STOPPED = virt_event.EVENT_LIFECYCLE_STOPPED
 
@@ -67,12 +68,51 @@ def test_an_end_before_a_failing_operation_is_told(bench: Bench, made: driver.Do
     assert bench.hears(server.uuid, STOPPED)
 
 
-def until_read(made: driver.DockerDriver, uuid: str) -> None:
+def until_read(made: driver.DockerDriver, uuid: str, *, removed: bool = False) -> None:
+    watcher = made._watcher
     for _ in range(500):
-        if uuid in made._watcher._ended_while_busy:
+        if uuid in (watcher._removed_while_busy if removed else watcher._ended_while_busy):
             return
         threading.Event().wait(0.01)
     raise AssertionError
+
+
+def test_a_container_removed_during_an_operation_that_keeps_it_is_told(
+    bench: Bench, made: driver.DockerDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Nova stops what it was told of as ended, while Docker is removing its layer still."""
+    server = bench.server()
+    spawn(made, server, [])
+    stop = made._containers.stop
+
+    def removed_meanwhile(uuid: str, *, grace: int) -> None:
+        stop(uuid, grace=grace)
+        bench.engine.remove(f"nova-{uuid}")
+        until_read(made, uuid, removed=True)
+
+    monkeypatch.setattr(made._containers, "stop", removed_meanwhile)
+    made.power_off(server)
+    assert f"The container of server {server.uuid} was removed behind Nova's back" in caplog.text
+    assert bench.hears(server.uuid, STOPPED)
+
+
+def test_a_container_made_and_removed_while_the_daemon_s_events_were_cut_off_is_told(
+    bench: Bench, made: driver.DockerDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, events, back = bench.server(), bench.engine.events, threading.Event()
+
+    def away_until_back(*, host: str) -> object:
+        if not back.is_set():
+            raise EngineUnreachable("away")
+        return events(host=host)
+
+    monkeypatch.setattr(bench.engine, "events", away_until_back)
+    bench.engine.cut()
+    spawn(made, server, [])
+    bench.engine.remove(f"nova-{server.uuid}")
+    back.set()
+    assert bench.hears(server.uuid, STOPPED)
+    assert f"The container of server {server.uuid} was removed behind Nova's back" in caplog.text
 
 
 def test_what_ended_before_we_followed_is_told_after_nova_has_looked(bench: Bench) -> None:

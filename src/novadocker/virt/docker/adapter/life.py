@@ -122,7 +122,7 @@ class LifeCalls(Base):
         """Stop a server's process, kindly for `timeout` seconds; its network stays."""
         with (
             faults.translated(exception.InstancePowerOffFailure),
-            self._watcher.operation(instance.uuid, ends_running=False),
+            self._watcher.operation(instance.uuid, ends_running=False, keeps=True),
         ):
             self._containers.stop(instance.uuid, grace=timeout)
 
@@ -146,7 +146,7 @@ class LifeCalls(Base):
             raise exception.InstanceNotFound(instance_id=instance.uuid)
         with (
             faults.translated(exception.InstancePowerOnFailure),
-            self._watcher.operation(instance.uuid, ends_running=True),
+            self._watcher.operation(instance.uuid, ends_running=True, keeps=True),
         ):
             self._servers.run(context, instance, network_info or (), events=self._events(instance))
 
@@ -191,12 +191,18 @@ class LifeCalls(Base):
 
     def pause(self, instance: Any) -> None:
         """Freeze a server's processes."""
-        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=False):
+        with (
+            faults.translated(faults.failed),
+            self._watcher.operation(instance.uuid, ends_running=False, keeps=True),
+        ):
             self._containers.pause(instance.uuid)
 
     def unpause(self, instance: Any) -> None:
         """Let a frozen server go on."""
-        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
+        with (
+            faults.translated(faults.failed),
+            self._watcher.operation(instance.uuid, ends_running=True, keeps=True),
+        ):
             self._containers.unpause(instance.uuid)
 
     def rescue(
@@ -225,7 +231,10 @@ class LifeCalls(Base):
 
     def suspend(self, context: Any, instance: Any) -> None:
         """Freeze a server's processes; what they have in memory stays there."""
-        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=False):
+        with (
+            faults.translated(faults.failed),
+            self._watcher.operation(instance.uuid, ends_running=False, keeps=True),
+        ):
             self._containers.pause(instance.uuid)
 
     def resume(
@@ -254,7 +263,10 @@ class LifeCalls(Base):
             )
 
         update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
-        with faults.translated(faults.failed), self._watcher.operation(instance.uuid, ends_running=True):
+        with (
+            faults.translated(faults.failed),
+            self._watcher.operation(instance.uuid, ends_running=True, keeps=True),
+        ):
             self._snapshots.take(context, instance, image_id, uploading=uploading)
 
     def resume_state_on_host_boot(
