@@ -134,6 +134,8 @@ class Watcher:
                 if ended and (ends_running or failed):
                     self._ended_while_busy.discard(uuid)
                 removed = uuid in self._removed_while_busy and uuid not in self._busy
+                if removed:
+                    self._removed_while_busy.discard(uuid)
                 if ends_running:
                     self._states.setdefault(uuid, _UNSEEN)
             if removed and keeps:

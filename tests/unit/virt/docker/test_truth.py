@@ -45,6 +45,7 @@ def test_a_container_we_remove_is_no_news(
     bench.engine.end(f"nova-{last.uuid}", code=0)
     assert bench.hears(last.uuid, STOPPED), "by then all earlier events were read"
     assert "behind Nova's back" not in caplog.text
+    assert not made._watcher._removed_while_busy, "nothing is kept of a server that is gone"
     with pytest.raises(exception.InstanceNotFound):
         made.get_info(server)
 
